@@ -89,10 +89,19 @@ PLANNED(get_irreducible_loss, corpus->known ? corpus->irreducible_loss : NAN)
 // A corpus' training split is seen at most once over; a synthetic source never repeats.
 #define UNIQUE_TOKENS "CASE WHEN r.epochs > 1 THEN round(r.tokens / r.epochs) WHEN r.epochs >= 0 THEN r.tokens END"
 
+// What begins with initial weights owes its parent nothing but what the selection took.
+#define FLOPS_OWN                                                      \
+  "r.flops - coalesce(CASE WHEN " SETTING(                             \
+      "tune.after") " = '" TUNE_INITIAL "' AND r.stage = '" TUNE_STAGE \
+                    "' THEN "                                          \
+                    "r.flops_selection ELSE (SELECT p.flops FROM runs p WHERE p.id = r.parent) END, 0)"
+
 // By the name of the training's format, "w4a4 after 0.9".
-#define FULL_PRECISION_SQL \
-  "CASE WHEN " SETTING("format") " = 'none' THEN 1.0 WHEN instr(" SETTING("format") ", ' after ') > 0 THEN CAST("      \
-  "substr(" SETTING("format") ", instr(" SETTING("format") ", ' after ') + 7) AS REAL) WHEN f.forward IS NOT NULL "   \
+#define FULL_PRECISION_SQL                                      \
+  "CASE WHEN " TRAINED " = 'none' THEN 1.0 WHEN instr(" TRAINED \
+  ", ' after ') > 0 THEN CAST("                                 \
+  "substr(" TRAINED ", instr(" TRAINED                          \
+  ", ' after ') + 7) AS REAL) WHEN f.forward IS NOT NULL "      \
   "THEN 0.0 END"
 
 enum { WEIGHTS, ACTIVATIONS, GRADIENTS };  // operands of a format
@@ -193,7 +202,7 @@ const struct run_column run_columns[] = {
      .events = {{"done", "flops"}}, .planned = get_flops, .chooses = CHOOSES_LENGTH | CHOOSES_SIZE, .axis = true},
     {"flops_own", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_COUNT, "FLOP",
      "the same of what the run itself trained: of a further training its own, 0 of stages that train nothing",
-     .sql = "r.flops - coalesce((SELECT p.flops FROM runs p WHERE p.id = r.parent), 0)", .planned = get_flops_own},
+     .sql = FLOPS_OWN, .planned = get_flops_own},
     {"flops_selection", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_COUNT, "FLOP",
      "of flops, those that a selection of the chain took to choose its data", .planned = get_flops_selection},
     {"flops_6nd", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "FLOP", "6 N D, of a chain's first training",

@@ -3,7 +3,8 @@
 #pragma once
 #include "results/setting_sql.h"
 
-#define TRAINED SETTING("format")
+#define BEGINS SETTING("tune.after") " = '" TUNE_INITIAL "'"  // the further training is the first of these weights
+#define TRAINED "CASE WHEN " BEGINS " THEN " SETTING("tune.format") " ELSE " SETTING("format") " END"
 #define METHOD SETTING("compress.method")
 #define FORMAT SETTING("compress.format")
 #define PATTERN SETTING("compress.pattern")
@@ -22,7 +23,7 @@
 #define NOT_COMPRESSED "coalesce(" METHOD ", 'none') = 'none'"
 #define COMPRESSED "CASE WHEN " NOT_COMPRESSED " THEN '' ELSE '+' || " METHOD " || ':' || " TO_WHAT " END"
 #define TUNED(when) "CASE WHEN " AFTER when " THEN '+tune:' || " SETTING("tune.format") " ELSE '' END"
-#define TUNED_BEFORE TUNED(" NOT IN ('', 'compress')")
+#define TUNED_BEFORE TUNED(" NOT IN ('', '" TUNE_INITIAL "', 'compress')")
 #define TUNED_BEHIND TUNED(" = 'compress'")
 #define WAYS "coalesce(nullif(" TRAINED ", 'none'), '') || " TUNED_BEFORE " || " COMPRESSED " || " TUNED_BEHIND
 

@@ -48,8 +48,12 @@ enum field_group {
 // The stage of runs that are the model of a folder, with which a chain begins in place of a training. Where and how
 // that was trained may not be known: train.steps and train.tokens are then auto in a resolved configuration, too.
 #define ROOT_STAGE "from"
+// The stage of further trainings (trainer/stages/tune.h).
+#define TUNE_STAGE "tune"
 // tune.format where nothing is given: see the stage in trainer/stages/tune.h.
 #define TUNE_PARENT_FORMAT "parent"
+// tune.weights, and then tune.after, of a training that is the first of its weights.
+#define TUNE_INITIAL "initial"
 
 // What is known of the model of a trainer of the user's own before it trains, in place of the built-in model's counts;
 // NAN: not known.
@@ -117,7 +121,7 @@ struct run_config {
   struct {
     int64_t tokens, steps, batch_tokens, accumulation, warmup_steps, seed;
     double lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, weight_decay, clip_norm;
-    const char *optimizer, *schedule, *format, *after;
+    const char *weights, *optimizer, *schedule, *format, *after;
   } tune;
   struct {
     const char *method, *format, *order, *clip, *range, *pattern, *inputs, *lambda_schedule, *projection, *penalty,

@@ -263,6 +263,9 @@ const struct run_field run_fields[] = {
      HELP("training tokens of the further training (give tokens or steps); 0: no further training")},
     {INTEGER(tune.steps, 0, 1e12), DEFAULT("0"), UNIT("steps"), COUNTS, GROUP(FOLLOWS), STAGE(tune),
      HELP("in place of tokens: its optimizer steps")},
+    {CHOICE(tune.weights, "parent|initial"), DEFAULT("parent"), COUNTS, STAGE(tune),
+     HELP("what it begins with; initial: drawn by the seed, as a first training's: the training before it has then "
+          "served the selection of data alone")},
     {INTEGER(tune.batch_tokens, 1, 1e9), AUTO, UNIT("tokens"), COUNTS, STAGE(tune),
      HELP("tokens of one optimizer step; auto: the training's")},
     {INTEGER(tune.accumulation, 1, 1e6), AUTO, COUNTS, STAGE(tune),
@@ -270,7 +273,7 @@ const struct run_field run_fields[] = {
     {CHOICE(tune.optimizer, "auto|adamw|sgd|lion|muon|normuon|soap|shampoo|ldadam|dct_adamw|trion"), DEFAULT("auto"),
      COUNTS, STAGE(tune), HELP("it starts without moments; auto: the training's")},
     {NUMBER(tune.lr, 0, 100), AUTO, COUNTS, STAGE(tune),
-     HELP("peak learning rate; auto: a tenth of the training's, where that is known")},
+     HELP("peak learning rate; auto: a tenth of the training's, where that is known; all of it with initial weights")},
     {CHOICE(tune.schedule, "auto|cosine|wsd|linear|constant"), DEFAULT("auto"), COUNTS, STAGE(tune),
      HELP("learning rate after warm-up; auto: as the training's")},
     {NUMBER(tune.final_lr_ratio, 0, 1), AUTO, COUNTS_WHEN(tuning_ends_above_zero), STAGE(tune),
@@ -293,7 +296,9 @@ const struct run_field run_fields[] = {
     {INTEGER(tune.seed, 0, 9007199254740992.0), AUTO, COUNTS, STAGE(tune),
      HELP("seed of the order of its data, which is another than a training's of that seed; auto: the run's")},
     {TEXT(tune.after), DEFAULT(""), RESOLVED, GROUP(FOUND), STAGE(tune),
-     HELP("found, not given: the stage whose weights it resumes from (train, from, plant_outliers or compress)")},
+     HELP(
+         "found, not given: the stage whose weights it resumes from (train, from, plant_outliers or compress; initial: "
+         "none)")},
 
     {CHOICE(compress.method, "none|rtn|gptq|babai|higgs|magnitude|sparsegpt|elsa"), DEFAULT("none"), COUNTS,
      STAGE(compress), HELP("how the trained weights are compressed; none: not at all")},

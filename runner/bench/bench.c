@@ -17,6 +17,10 @@ const char *bench_unit_name(enum bench_unit unit) {
   return names[unit];
 }
 
+bool bench_compares_optimizers(const struct bench_options *options) {
+  return options->optimizer && strchr(options->optimizer, ',');
+}
+
 double bench_now(const struct bench *bench) {
   return bench->options.threads == 1 ? clock_thread_seconds() : clock_seconds();
 }
@@ -67,6 +71,7 @@ bool bench_run(struct bench *bench, enum bench_suite suite, const char *const *n
     case BENCH_OPS:
       return bench_ops(bench, error);
     case BENCH_STEP:
+      if (bench_compares_optimizers(&bench->options)) return bench_optimizers(bench, error);
       return bench->options.processes > 1 ? bench_sharing(bench, error) : bench_step(bench, error);
     case BENCH_FORMATS:
       return bench_formats(bench, names, count, error);

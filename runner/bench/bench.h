@@ -25,7 +25,7 @@ const char *bench_suite_name(enum bench_suite suite);  // "gemm", "ops", "step",
 struct bench_options {
   bool quick;             // a few repeats
   const char *dtype;      // of the products; NULL: gemm takes all the device has, ops and step what the trainer would
-  const char *optimizer;  // step: by its name; NULL: adamw
+  const char *optimizer;  // step: by its name; NULL: adamw. Several, with commas: each in turns with the first
   int64_t threads;
   int64_t processes;  // step: this many at once, against as many floors; 0 or 1: no such comparison
   // Shape of the model; AUTO_INTEGER where not given.
@@ -33,6 +33,8 @@ struct bench_options {
   bool levels;     // ops: on every instruction set level of this CPU
   FILE *progress;  // one line for each thing that is begun, or NULL
 };
+
+bool bench_compares_optimizers(const struct bench_options *options);  // there are several
 
 enum bench_unit { BENCH_TOKENS, BENCH_GFLOPS, BENCH_GBYTES };  // per second
 const char *bench_unit_name(enum bench_unit unit);             // the name of the field in JSON
@@ -55,7 +57,8 @@ struct bench_row {
   double products_ratio;  // ops: bare products of the same operation / time
   const char *level;      // ops: instruction set level of the passes
   const char *format;     // formats: which, or NULL
-  double time_ratio;      // ... its step's time over that of the format none
+  const char *against;    // optimizers: which it is held against, or NULL
+  double time_ratio;      // its step's time over that of the format none, or of the optimizer `against`
   // Steps only: other ways to look at the same measurement.
   double median_rate, wall_rate, floor_rate, whole_step_floor_ratio;
   double loss_by_sharing, wall_loss_by_sharing;
@@ -110,6 +113,9 @@ bool bench_ops(struct bench *bench, struct error *error);
 bool bench_step(struct bench *bench, struct error *error);
 // Steps with each of these formats, in turns with steps without one; count 0: of a list of its own.
 bool bench_formats(struct bench *bench, const char *const *formats, int count, struct error *error);
+// Steps with each of options.optimizer, in turns with steps of the first. Of an optimizer that does part of its work
+// every train.basis_steps steps a time is the mean over as many.
+bool bench_optimizers(struct bench *bench, struct error *error);
 // The same step in options.processes processes at once, against as many floors at once, and one step on as many
 // threads. It forks: the bench must be of one thread, so that there is no other to lose.
 bool bench_sharing(struct bench *bench, struct error *error);

@@ -39,7 +39,8 @@ void bench_json(const struct bench *bench, struct text *out) {
     if (row->library) json_key_string(&json, "library", row->library);
     if (row->level) json_key_string(&json, "level", row->level);
     json_key_number(&json, bench_unit_name(row->unit), row->rate);
-    if (!row->format) {
+    if (row->against) json_key_string(&json, "against", row->against);
+    if (!row->format && !row->against) {
       json_key_number(&json, "floor_ratio", row->floor_ratio);
       json_key_number(&json, "peak_ratio", row->peak_ratio);
     }
@@ -124,18 +125,21 @@ static void table_of_steps(const struct bench *bench, struct text_table *table) 
   }
 }
 
-static void table_of_formats(const struct bench *bench, struct text_table *table) {
-  static const struct text_column columns[] = {{"", false, 24, 0},      {"model", true, 9, 0},
-                                               {"dtype", false, 9, 0},  {"tokens/s", true, 9, 0},
-                                               {"seconds", true, 9, 0}, {"time / none", true, 12, 0}};
+// Of formats next to none, of optimizers next to the first.
+static void table_of_variants(const struct bench *bench, struct text_table *table) {
+  char ratio[64];
+  const char *against = bench->rows[0].against;
+  snprintf(ratio, sizeof ratio, "time / %s", against ? against : "none");
+  const struct text_column columns[] = {{"", false, 24, 0},       {"model", true, 9, 0},   {"dtype", false, 9, 0},
+                                        {"tokens/s", true, 9, 0}, {"seconds", true, 9, 0}, {ratio, true, 12, 0}};
   add_columns(table, columns, sizeof columns / sizeof *columns);
   for (size_t i = 0; i < bench->count; i++) {
     const struct bench_row *row = &bench->rows[i];
-    text_table_cell(table, "%s", row->format);
+    text_table_cell(table, "%s", row->format ? row->format : row->model->train.optimizer);
     add_model(table, row);
     text_table_cell(table, "%.0f", row->rate);
     text_table_cell(table, "%.4f", row->seconds);
-    text_table_cell(table, "%.2f", row->time_ratio);
+    text_table_cell(table, against ? "%.3f" : "%.2f", row->time_ratio);
   }
 }
 
@@ -194,8 +198,8 @@ void bench_table(const struct bench *bench, FILE *out) {
               bench->peak[d].source);
   if (!bench->count) return;
   struct text_table table = {0};
-  if (bench->rows[0].format)
-    table_of_formats(bench, &table);
+  if (bench->rows[0].format || bench->rows[0].against)
+    table_of_variants(bench, &table);
   else if (bench->rows[0].model)
     table_of_steps(bench, &table);
   else if (bench->options.levels)

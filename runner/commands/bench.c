@@ -60,6 +60,8 @@ static bool check(const struct bench_arguments *a, int argument_count, struct er
     return error_set(error, EXIT_USAGE_ERROR, "bench: --side-by-side is for step");
   if (o->optimizer && a->suite != BENCH_STEP)
     return error_set(error, EXIT_USAGE_ERROR, "bench: --optimizer is for step");
+  if (bench_compares_optimizers(o) && o->processes)
+    return error_set(error, EXIT_USAGE_ERROR, "bench: several optimizers and --side-by-side exclude each other");
   if (o->levels && a->suite != BENCH_OPS) return error_set(error, EXIT_USAGE_ERROR, "bench: --levels is for ops");
   if (o->processes && (o->processes < 2 || o->processes > 64 || o->processes > parallel_limit()))
     return error_set(error, EXIT_USAGE_ERROR, "bench: --side-by-side is 2 to %d",
@@ -86,7 +88,7 @@ void command_bench(struct command_line *line) {
       {"dtype", 0, OPTION_TEXT, &o->dtype, "TYPE", "auto, float32 or bfloat16; gemm: all the CPU has",
        (const char *const[]){"auto", "float32", "bfloat16", NULL}},
       {"optimizer", 0, OPTION_TEXT, &o->optimizer, "NAME",
-       "step: one of train.optimizer (adamw); its times are not kept"},
+       "step: one of train.optimizer (adamw), or several as adamw,muon: each in turns with the first; not kept"},
       {"threads", 0, OPTION_INTEGER, &o->threads, "N", "of each step or product (1)"},
       {"side-by-side", 0, OPTION_INTEGER, &o->processes, "N", "step: in N processes at once, and on N threads"},
       {"levels", 0, OPTION_FLAG, &o->levels, NULL, "ops: on every instruction set level of this CPU, side by side"},

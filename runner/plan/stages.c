@@ -31,7 +31,8 @@ bool plan_stage_training(const struct planned_run *run, struct run_config *train
   if (!stage_trains(run->stage, &run->config) || !run->resolved) return false;
   *training = run->config;
   run->stage->training(training);
-  *quantities = config_quantities(training, &run->corpus->facts);
+  const struct corpus_facts facts = stage_facts(&run->config, &run->corpus->facts);
+  *quantities = config_quantities(training, &facts);
   return true;
 }
 
@@ -61,8 +62,16 @@ void plan_stage_run(const struct plan *plan, size_t i, bool with_id, struct plan
     own.flops = run->quantities.flops_per_token / 3 * stage->forward_tokens(&run->config, &run->corpus->facts);
     run->quantities.flops_selection += own.flops;
   }
-  run->quantities.flops_own = own.flops;
-  run->quantities.flops += own.flops;
+  if (stage_begins(stage, &run->config) && trains) {
+    // A selection that read the model before it has cost what that model cost, too.
+    double before = run->quantities.flops_selection > 0 ? run->quantities.flops : 0;
+    run->quantities = own;
+    run->quantities.flops_selection = before;
+    run->quantities.flops += before;
+  } else {
+    run->quantities.flops_own = own.flops;
+    run->quantities.flops += own.flops;
+  }
   if (!*run->parent_id || run->corpus->reason) return;
   struct digest id = stage_run_id(stage, &run->config, run->corpus->facts.digest, run->parent_id);
   memcpy(run->id, id.hex, sizeof id.hex);

@@ -119,7 +119,7 @@ static void add_row(struct runs_table *runs, const struct planned_run *run, cons
 
 struct totals {
   size_t done, diverged, halved, undone, repeated, unresolved;
-  double flops, flops_undone, seconds, longest, memory, epochs;
+  double flops, flops_undone, flops_selection, seconds, longest, memory, epochs;
   int64_t threads;
   size_t cards[8];  // runs by the smallest card that holds them
   size_t largest;   // the run of the most memory
@@ -143,16 +143,16 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
   struct run_config training;
   struct run_quantities quantities;
   bool further = plan_stage_training(run, &training, &quantities);
-  if (further) {
-    totals->flops += quantities.flops;
-    if (run->memory > totals->memory) {
-      totals->memory = run->memory;
-      totals->largest = run->number;
-    }
+  if (further && run->memory > totals->memory) {
+    totals->memory = run->memory;
+    totals->largest = run->number;
   }
   if (run->stage) {
+    const double own = run->stage->root ? 0 : run->quantities.flops_own;
+    totals->flops += own;
+    if (run->stage->spends) totals->flops_selection += own;
     if (!undone) return;
-    if (further) totals->flops_undone += quantities.flops;
+    totals->flops_undone += own;
     totals->seconds += run->seconds;
     if (run->seconds > totals->longest) totals->longest = run->seconds;
     return;
@@ -299,6 +299,7 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   if (t->done || t->diverged || t->halved) fprintf(out, ", %zu to do", t->undone);
   bool trains = (!plan->spec->from || t->flops > 0) && !isnan(t->flops);
   if (trains) fprintf(out, "; %.2e FLOPs", t->flops);
+  if (trains && t->flops_selection > 0) fprintf(out, ", %.2e of them to select data", t->flops_selection);
   if (t->undone < plan->count && trains) fprintf(out, ", %.2e of them to do", t->flops_undone);
   if (t->memory > 0) fprintf(out, "; up to %s a run", bytes_human(t->memory, a));
   fputs("\n", out);

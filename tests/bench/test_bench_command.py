@@ -239,6 +239,17 @@ def formats_of_a_step():
 
 
 @case
+def optimizers_of_a_step():
+    rows, err = bench("optimizers", "step", *TINY, "--dtype", "float32", "--optimizer", "adamw,muon,soap,adamw")
+    check([r["optimizer"] for r in rows] == ["muon", "soap", "adamw"] and {r["against"] for r in rows} == {"adamw"}, rows)
+    check(all(r["name"] == "step" and 0 < r["time_ratio"] < 1000 and "floor_ratio" not in r for r in rows), rows)
+    check("bench: soap next to adamw, 2 x 32, float32" in err, err)
+    code, out, err = isoloss("optimizers", "bench", "step", *TINY, "--quick", "--quiet", "--optimizer", "sgd,lion")
+    check(code == 0 and "time / sgd" in out and "lion" in out, out + err)
+    check(not os.path.exists(path_of("optimizers", "isoloss.db")), "nothing is kept of them")
+
+
+@case
 def mistakes():
     for arguments, needle in [
             ([], "bench: give a suite"),
@@ -264,6 +275,9 @@ def mistakes():
             (["step", "--levels"], "--levels is for ops"),
             (["gemm", "--optimizer", "muon"], "--optimizer is for step"),
             (["step", "--optimizer", "muonn"], "did you mean 'muon'"),
+            (["step", "--optimizer", "adamw,muonn"], "did you mean 'muon'"),
+            (["step", "--optimizer", "adamw,"], "--optimizer"),
+            (["step", "--optimizer", "adamw,muon", "--side-by-side", "2"], "exclude each other"),
             (["step", "--side-by-side", "1"], "--side-by-side is 2 to"),
             (["step", "--side-by-side", "2", "--threads", "2"], "exclude each other")]:
         code, out, err = isoloss("mistakes", "bench", *arguments, "--quick", "--quiet")

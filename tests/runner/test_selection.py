@@ -3,6 +3,7 @@ FLOPs shown apart, stopping and resuming to the same bits, refusals with their l
 test_selection.py ISOLOSS TRAINER. Prints TAP."""
 import json
 import os
+import re
 import shutil
 import sys
 
@@ -64,8 +65,8 @@ for way in ("influence_round_robin", "influence_mean", "random", "oracle", "all"
 check(all(len({w[0] for w in l}) == len(l) for l in lists.values()), "no window is chosen twice", lists)
 check(all(float(w[1]) > 0 for w in lists["influence_mean"]) and len(lists["random"][0]) == 1, "linear weights")
 
-# The same configuration stopped and resumed: same bits. A training on the mixture, and one on a selection.
-for one in (train, after):
+# The same configuration stopped and resumed: same bits. A training on the mixture, and those on a selection.
+def resumes(one):
     again = path_of("again", "runs", one["id"])
     for id in (one["parent"], train["id"]) if one["parent"] else ():
         shutil.copytree(path_of("home", "runs", id), path_of("again", "runs", id), dirs_exist_ok=True)
@@ -78,7 +79,38 @@ for one in (train, after):
         with open(os.path.join(folder, "events.jsonl")) as log:
             losses.append([json.loads(line)["loss"] for line in log if '"event":"done"' in line])
     check(codes == [1, 0] and losses[0] == losses[1] and len(losses[1]) == 1,
-          "%s stops and resumes to the same bits" % one["stage"], codes, losses)
+          "%s, weights %s, stops and resumes to the same bits" % (one["stage"], one["tune.weights"]), codes, losses)
+
+
+resumes(train)
+resumes(after)
+
+# A first training on the selected windows: the model before it has served the choice alone.
+spec("first", """    - {select: [influence_round_robin, random, all], fraction: 0.1, target: "markov2:2", pool_tokens: 2048, targets: 8,
+       landmarks: 32, dimensions: 512}""")
+text = open(path_of("first.yaml")).read().replace("{steps: 12, lr: [3e-3, 1e-3]}", "{steps: 12, weights: [initial, parent]}")
+write("first.yaml", text + "  evaluate: {tokens: 2048, prompts: 0}\n")
+out = run("plan", "first.yaml").out
+said = re.search(r"; (\S+) FLOPs, (\S+) of them to select data", out)
+check(said and abs(float(said[2]) / wanted - 1) < 0.01, "a plan says what selecting costs", out)
+check(run("run", "first.yaml").code == 0, "they run")
+rows = document("runs", "first")
+half = train["flops"] / 2
+for way, chosen, epochs in (("influence_round_robin", train["flops"] + wanted, 12 * 8 / 13), ("random", 0, 12 * 8 / 13),
+                            ("all", 0, 12 * 8 / 128)):
+    begun = [r for r in by("tune", way) if r["tune.weights"] == "initial"][0]
+    check(begun["tokens"] == train["tokens"] / 2 and begun["steps"] == 12 and abs(begun["epochs"] - epochs) < 1e-9 and
+          begun["tune.lr"] == 1e-2, "N, D and the rate are a first training's: " + way, begun)
+    check(abs(begun["flops_own"] - half) < 1 and (begun["flops_selection"] or 0) == chosen and
+          abs(begun["flops"] - half - chosen) < 1 and begun["compression"] == "none",
+          "C counts the model before it where that was read: " + way, begun)
+    after = [r for r in by("evaluate", way) if r["parent"] == begun["id"]][0]
+    check(after["root_loss"] == begun["loss"] and after["flops_own"] == 0 and after["flops"] == begun["flops"],
+          "it is what evaluations hold it against: " + way, after)
+begun, on = [[r for r in by("tune", "all") if r["tune.weights"] == w][0] for w in ("initial", "parent")]
+check(begun["loss"] > on["loss"], "what the model before it has learned is not in it", begun["loss"], on["loss"])
+
+resumes([r for r in by("tune", "influence_round_robin") if r["tune.weights"] == "initial"][0])
 
 # Other settings, other selections; what a way does not read counts for nothing.
 other = spec("other", '    - {select: random, fraction: 0.1, pool_tokens: 2048, landmarks: [32, 64]}')
@@ -92,6 +124,11 @@ for ways, word in (
         ('    - {select: roundrobin}', "data.select")):
     code, out, err = run("check", spec("wrong", ways))
     check(code == 2 and word in out + err and "wrong.yaml:8:" in out + err, "refused: " + word, out + err)
+write("wrong.yaml", open(spec("wrong", "    - {select: random}")).read().replace("steps: 12,", "steps: 12, weights: initial,")
+      .replace("- {select: random}", "- none"))
+code, out, err = run("check", "wrong.yaml")
+check(code == 2 and "wrong.yaml:9:" in out + err and "without a selection" in out + err,
+      "initial weights without a selection are refused", out + err)
 code, out, err = run("check", spec("wrong", WAYS, ", optimizer: muon"))
 check(code == 2 and "adamw" in out + err, "influence needs AdamW's second moments", out + err)
 

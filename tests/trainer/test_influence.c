@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/hadamard.h"
 #include "tests/check.h"
 #include "trainer/data/selection.h"
 #include "trainer/stages/influence.h"
@@ -39,6 +40,23 @@ static void sketches_keep_inner_products(void) {
     sketcher_free(&s);
   }
   CHECK(fabs(mean - 1) < 0.05 && largest < 0.5 && largest > 0);
+}
+
+// By its definition, block by block; both types.
+static void the_transform_is_the_matrix(void) {
+  enum { COUNT = 24, BLOCK = 8 };
+  float single[COUNT];
+  double x[COUNT], both[COUNT];
+  uint64_t state = 5;
+  for (int i = 0; i < COUNT; i++) single[i] = noise(&state), x[i] = both[i] = single[i];
+  hadamard_float(single, COUNT, BLOCK), hadamard_double(both, COUNT, BLOCK);
+  for (int i = 0; i < COUNT; i++) {
+    double sum = 0;
+    for (int j = 0; j < BLOCK; j++)
+      sum += (__builtin_parity((unsigned)(i % BLOCK & j)) ? -1 : 1) * x[i / BLOCK * BLOCK + j];
+    CHECK_NEAR(both[i], sum, 1e-14);
+    CHECK_NEAR(single[i], sum, 1e-6);
+  }
 }
 
 static void ridge_regression_solves_its_equations(void) {
@@ -167,6 +185,7 @@ static void an_epoch_has_each_selected_window_once(void) {
 
 int main(void) {
   RUN(sketches_keep_inner_products);
+  RUN(the_transform_is_the_matrix);
   RUN(ridge_regression_solves_its_equations);
   RUN(turns_are_taken);
   RUN(linear_weights_meet_their_conditions);

@@ -133,6 +133,7 @@ static void further_trainings_stand_on_either_side_of_compressions(void) {
   e.stage = "tune";
   CHECK(tune->resolve(&e, &facts, &arena, &error));
   CHECK_TEXT(e.tune.after, "train");
+  CHECK(!stage_begins(tune, &e));
   CHECK_TEXT(e.tune.format, "w8a8");
   e.compress.method = "rtn";
   e.compress.bits = 4;
@@ -143,10 +144,74 @@ static void further_trainings_stand_on_either_side_of_compressions(void) {
   arena_free(&arena);
 }
 
+static struct run_config after_selection(struct arena *arena) {
+  struct error error = {0};
+  struct corpus_facts facts = {.known = true, .vocabulary = 257, .train_tokens = 1000000, .validation_tokens = 100000};
+  struct run_config c;
+  config_default(&c);
+  c.train.steps = 10;
+  c.train.lr = 0.004;
+  c.format = "w8a8";
+  CHECK(config_parse_format(&c, arena, &error) && config_resolve(&c, &facts, "float32", &error));
+  c.data.select = "random";
+  c.data.pool_tokens = 100 * c.model.context;
+  c.tune.tokens = 8192;
+  c.tune.weights = "initial";
+  return c;
+}
+
+// A training with initial weights on selected data is a first training: its rate, and what its epochs are of.
+static void initial_weights(void) {
+  struct corpus_facts facts = {.known = true, .vocabulary = 257, .train_tokens = 1000000, .validation_tokens = 100000};
+  struct arena arena = {0};
+  struct error error = {0};
+  const struct stage *tune = stage_find("tune"), *data = stage_find("data");
+  struct run_config c = after_selection(&arena), d, training;
+  CHECK(data->resolve(&c, &facts, &arena, &error) && tune->resolve(&c, &facts, &arena, &error));
+  CHECK_TEXT(error.text, "");
+  CHECK(stage_begins(tune, &c) && !stage_begins(data, &c) && !stage_begins(NULL, &c));
+  CHECK_TEXT(c.tune.after, "initial");
+  CHECK_TEXT(c.tune.format, "w8a8");
+  CHECK(c.tune.lr == 0.004);
+  training = c;
+  tune->training(&training);
+  const struct corpus_facts left = stage_facts(&c, &facts);
+  CHECK(left.known && left.train_tokens == 10 * c.model.context && facts.train_tokens == 1000000);
+  CHECK_NEAR(config_quantities(&training, &left).epochs, 8192.0 / (10.0 * (double)c.model.context), 1e-12);
+  c.data.select = "oracle";  // how many windows of its source the pool has is not known before it has run
+  CHECK(!stage_facts(&c, &facts).known);
+  d = c = after_selection(&arena);
+  d.tune.weights = "parent";
+  c.stage = d.stage = "tune";
+  CHECK(tune->resolve(&c, &facts, &arena, &error) && tune->resolve(&d, &facts, &arena, &error));
+  d.tune.lr = c.tune.lr;
+  CHECK(strcmp(stage_run_id(tune, &c, "corpus", "parent").hex, stage_run_id(tune, &d, "corpus", "parent").hex) != 0);
+  struct {
+    const char *select, *method;
+    int64_t outliers;
+    const char *folder, *why;
+  } cases[] = {{"none", "none", 0, "", "without a selection"},
+               {"random", "rtn", 0, "", "compress would be without effect"},
+               {"random", "none", 2, "", "plant_outliers would be"},
+               {"random", "none", 0, "model", "from would be"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    c = after_selection(&arena);
+    c.data.select = cases[i].select;
+    c.compress.method = cases[i].method;
+    c.plant_outliers.channels = cases[i].outliers;
+    c.from.path = cases[i].folder;
+    error = (struct error){0};
+    CHECK(!tune->resolve(&c, &facts, &arena, &error) && strstr(error.text, cases[i].why));
+    CHECK(error.about[0] && strcmp(error.about[0], "tune.weights") == 0);
+  }
+  arena_free(&arena);
+}
+
 int main(void) {
   RUN(every_stage_has_fields_and_every_such_field_a_stage);
   RUN(settings_of_compression_are_fields);
   RUN(ids_are_chains);
   RUN(further_trainings_stand_on_either_side_of_compressions);
+  RUN(initial_weights);
   return check_end();
 }

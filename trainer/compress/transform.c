@@ -2,6 +2,7 @@
 // The same transform as kernels/formats/pass_transform.h. See internal.h.
 #include <math.h>
 
+#include "kernels/hadamard.h"
 #include "trainer/compress/internal.h"
 
 static void flip(const uint32_t *signs, double *x, int64_t n) {
@@ -9,15 +10,9 @@ static void flip(const uint32_t *signs, double *x, int64_t n) {
     if (signs[i]) x[i] = -x[i];
 }
 
-static void hadamard(double *x, int64_t n, int block) {
-  double scale = 1 / sqrt((double)block);
-  for (int distance = 1; distance < block; distance *= 2)
-    for (int64_t at = 0; at < n; at += 2 * distance)
-      for (int64_t i = at; i < at + distance; i++) {
-        double a = x[i], b = x[i + distance];
-        x[i] = a + b;
-        x[i + distance] = a - b;
-      }
+static void orthonormal(double *x, int64_t n, int block) {
+  const double scale = 1 / sqrt((double)block);
+  hadamard_double(x, n, block);
   for (int64_t i = 0; i < n; i++) x[i] *= scale;
 }
 
@@ -25,14 +20,14 @@ void transform_rows(const struct input_transform *t, double *x, int64_t rows) {
   if (t->block <= 1) return;
   for (int64_t row = 0; row < rows; row++) {
     flip(t->signs, x + row * t->inputs, t->inputs);
-    hadamard(x + row * t->inputs, t->inputs, t->block);
+    orthonormal(x + row * t->inputs, t->inputs, t->block);
   }
 }
 
 void transform_rows_back(const struct input_transform *t, double *x, int64_t rows) {
   if (t->block <= 1) return;
   for (int64_t row = 0; row < rows; row++) {
-    hadamard(x + row * t->inputs, t->inputs, t->block);
+    orthonormal(x + row * t->inputs, t->inputs, t->block);
     flip(t->signs, x + row * t->inputs, t->inputs);
   }
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/philox.h"
+#include "kernels/hadamard.h"
 #include "kernels/lapack.h"
 #include "trainer/data/permutation.h"
 
@@ -24,23 +25,13 @@ void sketcher_free(struct sketcher *s) {
   *s = (struct sketcher){0};
 }
 
-static void hadamard(float *x, int64_t n) {
-  for (int64_t half = 1; half < n; half *= 2)
-    for (int64_t i = 0; i < n; i += 2 * half)
-      for (int64_t j = i; j < i + half; j++) {
-        float a = x[j], b = x[j + half];
-        x[j] = a + b;
-        x[j + half] = a - b;
-      }
-}
-
 void sketch(struct sketcher *s, const float *x, double scale, float *out) {
   for (int64_t i = 0; i < s->count; i += 64) {
     const uint64_t signs = hash64(&i, sizeof i, s->seed);
     for (int64_t j = i; j < i + 64 && j < s->count; j++) s->work[j] = signs >> (j - i) & 1 ? x[j] : -x[j];
   }
   memset(s->work + s->count, 0, (size_t)(s->padded - s->count) * sizeof *s->work);
-  hadamard(s->work, s->padded);
+  hadamard_float(s->work, s->padded, s->padded);
   struct permutation order = permutation(mix64(s->seed), (uint64_t)s->padded);
   const double factor = scale / sqrt((double)s->dimensions);
   for (int64_t i = 0; i < s->dimensions; i++)

@@ -69,6 +69,11 @@ bool select_stage_resolve(struct run_config *config, const struct corpus_facts *
   return true;
 }
 
+// Of the oracle there may be fewer windows in the pool than are asked for.
+double select_stage_leaves_tokens(const struct run_config *config) {
+  return is(config, "oracle") ? NAN : (double)(chosen_windows(config) * config->model.context);
+}
+
 double select_stage_forward_tokens(const struct run_config *config, const struct corpus_facts *facts) {
   (void)facts;
   if (!selection_by_influence(config)) return 0;

@@ -11,6 +11,7 @@ extern const char *const select_stage_needs[];
 bool select_stage_skips(const struct run_config *config);
 bool select_stage_resolve(struct run_config *config, const struct corpus_facts *facts, struct arena *arena,
                           struct error *error);
+double select_stage_leaves_tokens(const struct run_config *config);
 double select_stage_forward_tokens(const struct run_config *config, const struct corpus_facts *facts);
 const char *select_stage_libraries(const struct run_config *config, struct arena *arena);
 bool select_stage_work(struct stage_work *work, struct error *error);

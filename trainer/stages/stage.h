@@ -34,6 +34,11 @@ struct stage {
   // Whether a run with these settings trains, of a stage some of whose runs do; NULL: all do, or none. See
   // stage_trains.
   bool (*trains)(const struct run_config *config);
+  // Whether the model of a run with these settings is made from initial weights, so that N and D are its own. What was
+  // spent before it counts in C where a selection read the model, and is then the selection's. NULL: never.
+  bool (*begins)(const struct run_config *config);
+  // Tokens of the corpus that trainings behind it go over; NAN: known when it has run. NULL: all of the corpus.
+  double (*leaves_tokens)(const struct run_config *config);
   // Turns the configuration of a run of this stage, or of a later one, into that of the model which its checkpoint
   // holds: what is still to be represented when it computes. NULL: the parent's. Texts live in the arena.
   bool (*becomes)(struct run_config *config, struct arena *arena, struct error *error);
@@ -54,6 +59,11 @@ const struct stage *stage_find(const char *name);  // NULL: there is none of tha
 const char *stage_key(const struct stage *stage);  // under `stages`
 // Whether a run of the stage (NULL: none) with these settings trains the model.
 bool stage_trains(const struct stage *stage, const struct run_config *config);
+// Whether a run of the stage (NULL: none) with these settings makes its model from initial weights.
+bool stage_begins(const struct stage *stage, const struct run_config *config);
+// Of a run with these settings: what its corpus, with these facts, is to a training, after the stages that choose of
+// it.
+struct corpus_facts stage_facts(const struct run_config *config, const struct corpus_facts *facts);
 // The name that a run's identity hashes: it changes with the stage's version. In the arena.
 const char *stage_identity(const struct stage *stage, struct arena *arena);
 // The id of a run of this stage: config_identity under stage_identity, after the parent's id.

@@ -1,4 +1,5 @@
 // The table of stages, and what holds for each of them. See stage.h.
+#include <math.h>
 #include <string.h>
 
 #include "trainer/stages/compress.h"
@@ -44,6 +45,7 @@ const struct stage stages[] = {
      .version = 1,
      .skips = select_stage_skips,
      .resolve = select_stage_resolve,
+     .leaves_tokens = select_stage_leaves_tokens,
      .forward_tokens = select_stage_forward_tokens,
      .libraries = select_stage_libraries,
      .work = select_stage_work},
@@ -59,6 +61,7 @@ const struct stage stages[] = {
      .skips = tune_stage_skips,
      .resolve = tune_stage_resolve,
      .training = tune_stage_training,
+     .begins = tune_stage_begins,
      .becomes = tune_stage_becomes,
      .forward_tokens = tune_stage_forward_tokens},
     {.name = "compress",
@@ -96,6 +99,21 @@ const struct stage *stage_find(const char *name) {
 
 bool stage_trains(const struct stage *stage, const struct run_config *config) {
   return stage && stage->training && (!stage->trains || stage->trains(config));
+}
+
+bool stage_begins(const struct stage *stage, const struct run_config *config) {
+  return stage && stage->begins && stage->begins(config);
+}
+
+struct corpus_facts stage_facts(const struct run_config *config, const struct corpus_facts *facts) {
+  struct corpus_facts left = *facts;
+  for (size_t i = 0; i < stage_count; i++) {
+    if (!stages[i].leaves_tokens || stages[i].skips(config)) continue;
+    const double tokens = stages[i].leaves_tokens(config);
+    left.known = facts->known && isfinite(tokens);
+    left.train_tokens = left.known ? (int64_t)tokens : 0;
+  }
+  return left;
 }
 
 const char *stage_key(const struct stage *stage) { return stage->key ? stage->key : stage->name; }

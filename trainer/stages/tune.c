@@ -11,6 +11,7 @@
 #include "trainer/optimizers/optimizer.h"
 #include "trainer/stages/compress.h"
 #include "trainer/stages/plant.h"
+#include "trainer/stages/select.h"
 
 const char *const tune_stage_needs[] = {"tune.tokens", "tune.steps", NULL};
 
@@ -18,6 +19,10 @@ bool tune_stage_skips(const struct run_config *config) { return !config->tune.to
 
 bool tune_stage_is_after_compress(const struct run_config *config) {
   return !tune_stage_skips(config) && strcmp(config->tune.after, "compress") == 0;
+}
+
+bool tune_stage_begins(const struct run_config *config) {
+  return !tune_stage_skips(config) && strcmp(config->tune.weights, TUNE_INITIAL) == 0;
 }
 
 // ---- its fields beside a training's ----
@@ -46,7 +51,7 @@ static bool changes_optimizer(const struct run_config *config) {
 static bool fill(struct run_config *config, struct error *error) {
   struct run_config plain;
   config_default(&plain);
-  if (isnan(config->tune.lr)) config->tune.lr = config->train.lr / 10;
+  if (isnan(config->tune.lr)) config->tune.lr = config->train.lr / (tune_stage_begins(config) ? 1 : 10);
   if (isnan(config->tune.lr))
     return error_set(error, EXIT_USAGE_ERROR,
                      "tune.lr is needed: the rate that the model was trained with, whose tenth it would be, is not "
@@ -129,6 +134,25 @@ static bool check_format(const struct run_config *config, const struct run_confi
          error_about(error, "tune.format", NULL);
 }
 
+// ---- initial weights ----
+
+static bool check_beginning(const struct run_config *config, struct error *error) {
+  if (!tune_stage_begins(config)) return true;
+  const char *lost = !compress_stage_skips(config) ? "compress"
+                     : !plant_stage_skips(config)  ? "plant_outliers"
+                     : *config->from.path          ? "from"
+                                                   : NULL;
+  if (lost)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "tune.weights initial takes nothing from the model before it: %s would be without effect", lost) ||
+           error_about(error, "tune.weights", NULL);
+  return !select_stage_skips(config) ||
+         error_set(error, EXIT_USAGE_ERROR,
+                   "tune.weights initial is for trainings on selected data: without a selection (data) nothing of the "
+                   "training before it would be left. Put it into the sweep") ||
+         error_about(error, "tune.weights", NULL);
+}
+
 // ---- resolving ----
 
 // Errors of config_resolve are about the fields of a training.
@@ -152,11 +176,12 @@ bool tune_stage_resolve(struct run_config *config, const struct corpus_facts *fa
   if (config->tune.tokens && config->tune.steps)
     return error_set(error, EXIT_USAGE_ERROR, "tune.tokens and tune.steps say the same thing: give one of them") ||
            error_about(error, "tune.tokens", "tune.steps", NULL);
-  if (!fill(config, error)) return false;
-  config->tune.after = !compress_stage_skips(config) ? "compress"
-                       : !plant_stage_skips(config)  ? "plant_outliers"
-                       : *config->from.path          ? ROOT_STAGE
-                                                     : "train";
+  if (!check_beginning(config, error) || !fill(config, error)) return false;
+  config->tune.after = tune_stage_begins(config)       ? TUNE_INITIAL
+                       : !compress_stage_skips(config) ? "compress"
+                       : !plant_stage_skips(config)    ? "plant_outliers"
+                       : *config->from.path            ? ROOT_STAGE
+                                                       : "train";
   if (strcmp(config->tune.format, TUNE_PARENT_FORMAT) == 0 && !parent_format(config, arena, error)) return false;
   struct run_config training = *config;
   tune_stage_training(&training);

@@ -45,7 +45,7 @@ static bool find_source(struct training *t, const char *id, struct stage_source 
 
 bool stage_find_root(struct stage_work *work, struct stage_source *root, struct error *error) {
   *root = work->parent;
-  while (*root->file.parent)
+  while (*root->file.parent && !stage_begins(stage_find(root->file.config.stage), &root->file.config))
     if (!find_source(&work->run, arena_string(&work->run.arena, root->file.parent), root, error)) return false;
   return true;
 }
@@ -124,6 +124,10 @@ bool stage_begin_training(struct training *t, struct error *error) {
   struct stage_source source;
   struct model_values values;
   if (!find_source(t, t->file.parent, &source, error) || !check_tokens(t, &source, error)) return false;
+  if (stage_begins(stage_find(t->file.config.stage), &t->file.config)) {
+    model_initialise(t->model, (uint64_t)t->file.config.seed);
+    return true;
+  }
   bool fine = stage_masters(t, &source, &values, error);
   // The parent's model may have shared what the operations work in.
   t->ops->set_workspace(t->device, t->model->workspace, (size_t)t->model->memory.workspace);

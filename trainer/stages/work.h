@@ -26,7 +26,8 @@ struct stage_work {
 // that was stopped or killed starts over.
 enum exit_code stage_run(const struct trainer_options *options, struct error *error);
 
-// The further training's model, made and with no values yet: those of the run's parent, as its checkpoint holds them;
+// The further training's model, made and with no values yet: initial ones where the stage begins with these
+// (stage_begins), else those of the run's parent, as its checkpoint holds them;
 // what the parent has not (scales that the format learns) is initial, moments are 0. The parent's corpus must have the
 // same tokens.
 bool stage_begin_training(struct training *training, struct error *error);
@@ -38,7 +39,7 @@ bool stage_corpora_agree(const struct corpus *before, const struct corpus *now, 
 
 // Whether this run's corpus has the tokens of its parent's. False with an error.
 bool stage_check_tokens(struct stage_work *work, struct error *error);
-// The training, or the folder's model, that the chain began with.
+// The training, or the folder's model, that the chain's model began with.
 bool stage_find_root(struct stage_work *work, struct stage_source *root, struct error *error);
 // The parameters of a source's checkpoint as they stand there: masters where it trained in a format. values_free in
 // either case.
