@@ -90,10 +90,14 @@ size_t figure_left_out(const struct figure *figure, double *example) {
   axis_window(&x, figure, false);
   axis_window(&y, figure, true);
   for (size_t p = 0; p < figure->panel_count; p++) {
+    struct figure alone = *figure;
+    alone.panels = &figure->panels[p];
+    alone.panel_count = 1;
+    if (figure->panels[p].x) {
+      x = *figure->panels[p].x;
+      axis_window(&x, &alone, false);
+    }
     if (figure->panels[p].y) {
-      struct figure alone = *figure;
-      alone.panels = &figure->panels[p];
-      alone.panel_count = 1;
       y = *figure->panels[p].y;
       axis_window(&y, &alone, true);
     }
@@ -214,6 +218,11 @@ static void linear_ticks(struct arena *arena, const struct figure_axis *axis, in
     add(arena, ticks, axis, fabs(k) < 0.5 ? 0 : k * step, true);
 }
 
+// How many powers of ten the axis has.
+static int powers_within(const struct figure_axis *axis) {
+  return (int)(floor(log10(axis->high) + 1e-9) - ceil(log10(axis->low) - 1e-9)) + 1;
+}
+
 static void log_ticks(struct arena *arena, const struct figure_axis *axis, int room, struct ticks *ticks) {
   double decades = log10(axis->high / axis->low);
   if (!isfinite(decades) || !(axis->low > 0)) return;
@@ -230,7 +239,7 @@ static void log_ticks(struct arena *arena, const struct figure_axis *axis, int r
   if (decades * 7 <= room + 1) {
     marks = dense;
     mark_count = 7;
-  } else if (decades * 3 <= room + 1) {
+  } else if (decades * 3 <= room + 1 || powers_within(axis) < 2) {
     marks = thirds;
     mark_count = 3;
   } else {
