@@ -223,6 +223,19 @@ static int powers_within(const struct figure_axis *axis) {
   return (int)(floor(log10(axis->high) + 1e-9) - ceil(log10(axis->low) - 1e-9)) + 1;
 }
 
+// Of powers of ten of which every few have words: from which exponent on, so that most of them are on the axis.
+static int first_with_words(const struct figure_axis *axis, int every) {
+  int low = (int)ceil(log10(axis->low) - 1e-9), high = (int)floor(log10(axis->high) + 1e-9), best = 0, most = -1;
+  for (int phase = 0; phase < every; phase++) {
+    int first = low + ((phase - low) % every + every) % every, count = first > high ? 0 : (high - first) / every + 1;
+    if (count > most) {
+      most = count;
+      best = phase;
+    }
+  }
+  return best;
+}
+
 static void log_ticks(struct arena *arena, const struct figure_axis *axis, int room, struct ticks *ticks) {
   double decades = log10(axis->high / axis->low);
   if (!isfinite(decades) || !(axis->low > 0)) return;
@@ -245,9 +258,10 @@ static void log_ticks(struct arena *arena, const struct figure_axis *axis, int r
   } else {
     while (decades / every > room) every++;
   }
+  int phase = first_with_words(axis, every);
   for (int exponent = first; exponent <= last; exponent++) {
     double power = pow(10, exponent);
-    if (every > 1 && ((exponent % every) + every) % every != 0) {
+    if (((exponent - phase) % every + every) % every != 0) {
       add(arena, ticks, axis, power, false);
       continue;
     }

@@ -32,17 +32,9 @@ double layout_at_y(const struct layout *l, double y) { return l->top + l->panel_
 
 // ---- labels at the ends of curves ----
 
-struct box {
-  double left, right, top, bottom;
-};
-
 const char *layout_title(const struct layout *l, const struct figure_axis *axis) {
   if (!axis->unit || !*axis->unit) return axis->label;
   return arena_format(l->arena, "%s (%s)", axis->label, axis->unit);
-}
-
-static bool is_drawn(const struct layout *l, const struct figure_series *series, size_t i) {
-  return axis_holds(&l->x, series->x[i]) && axis_holds(&l->y, series->y[i]);
 }
 
 // The last point of the lines of an entry; false when it has none.
@@ -57,7 +49,7 @@ static bool end_of(const struct layout *l, const struct legend_entry *entry, dou
             series->colour.palette == entry->points->colour.palette &&
             series->colour.index == entry->points->colour.index && series->colour.palette != PALETTE_MUTED;
     for (size_t i = 0; same && series->mark == MARK_LINE && i < series->count; i++) {
-      if (!is_drawn(l, series, i)) continue;
+      if (!layout_is_drawn(l, series, i)) continue;
       if (found && layout_at_x(l, series->x[i]) <= *x) continue;
       *x = layout_at_x(l, series->x[i]);
       *y = layout_at_y(l, series->y[i]);
@@ -67,37 +59,8 @@ static bool end_of(const struct layout *l, const struct legend_entry *entry, dou
   return found;
 }
 
-// `reach`: of a mark, whose edge must not touch the words either.
-static bool inside(const struct box *box, double x, double y, double reach) {
-  return x > box->left - reach && x < box->right + reach && y > box->top - reach && y < box->bottom + reach;
-}
-
-// True when something that is drawn lies under the words.
-static bool covered(const struct layout *l, const struct box *box) {
-  const struct figure_panel *panel = &l->figure->panels[0];
-  for (size_t s = 0; s < panel->count; s++) {
-    const struct figure_series *series = &panel->series[s];
-    double last_x = NAN, last_y = NAN;
-    for (size_t i = 0; series->mark != MARK_BAND && i < series->count; i++) {
-      if (!is_drawn(l, series, i)) continue;
-      double x = layout_at_x(l, series->x[i]), y = layout_at_y(l, series->y[i]);
-      if (inside(box, x, y, series->mark == MARK_POINTS ? 4 : 0)) return true;
-      // Between two points of a line.
-      for (int k = 1; series->mark == MARK_LINE && isfinite(last_x) && k < 8; k++)
-        if (inside(box, last_x + (x - last_x) * k / 8, last_y + (y - last_y) * k / 8, 0)) return true;
-      last_x = x;
-      last_y = y;
-    }
-  }
-  return false;
-}
-
 static struct box words_at(const char *words, double x, double y) {
   return (struct box){x - 1, x + text_width(words), y - 7, y + 7};
-}
-
-static bool overlap(const struct box *a, const struct box *b) {
-  return a->left < b->right && b->left < a->right && a->top < b->bottom && b->top < a->bottom;
 }
 
 // The title of direct labels: above the highest of them.
@@ -110,7 +73,7 @@ static bool place_title(struct layout *l, const struct box *boxes, double right)
   struct box box = {right - width, right, top - 16, top - 1};
   l->title_x = right - 2;
   l->title_y = top - 8;
-  return box.top >= 0 && box.left >= l->left && !covered(l, &box);
+  return box.top >= 0 && box.left >= l->left && !layout_covered(l, 0, &box);
 }
 
 // True when an entry stands for marks without a line.
@@ -143,8 +106,8 @@ static bool place_directly(struct layout *l, double right) {
     for (size_t m = 0; m < sizeof moves / sizeof *moves && !fine; m++) {
       boxes[i] = words_at(entry->label, x + AWAY, y + moves[m]);
       fine = boxes[i].right <= right && boxes[i].top >= 0 && boxes[i].bottom <= l->top + l->panel_height + 4 &&
-             !covered(l, &boxes[i]);
-      for (size_t k = 0; k < i && fine; k++) fine = !l->legend[k].direct || !overlap(&boxes[i], &boxes[k]);
+             !layout_covered(l, 0, &boxes[i]);
+      for (size_t k = 0; k < i && fine; k++) fine = !l->legend[k].direct || !layout_overlap(&boxes[i], &boxes[k]);
     }
     if (!fine) return false;
     entry->x = x + AWAY;

@@ -53,6 +53,23 @@ bool layout_make(struct layout *layout, const struct figure *figure, const struc
 void layout_panel(struct layout *layout, size_t panel);
 // Left and upper end of a panel.
 void layout_corner(const struct layout *layout, size_t panel, double *left, double *top);
+// ---- words in a panel (words.c), in the units of the first panel, for the axes of the panel at hand ----
+
+struct box {
+  double left, right, top, bottom;
+};
+bool layout_is_drawn(const struct layout *layout, const struct figure_series *series, size_t point);
+bool layout_overlap(const struct box *a, const struct box *b);
+// True when something that is drawn in the panel lies under the box: marks, their intervals, lines.
+bool layout_covered(const struct layout *layout, size_t panel, const struct box *box);
+// Where the panel's notes stand: at their sides, on the other ones or a little higher or lower where something is
+// there.
+struct placed_note {
+  bool shown;
+  double x, y;  // the left end of the words, and their middle
+};
+void layout_notes(struct layout *layout, size_t panel, struct placed_note *notes);
+
 // Where a value of the panel's axes is drawn, when it is the only one.
 double layout_at_x(const struct layout *layout, double x);
 double layout_at_y(const struct layout *layout, double y);

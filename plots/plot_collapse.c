@@ -5,8 +5,9 @@
 
 #include "plots/build.h"
 
-static const double first_share = 0.1, last_share = 0.9;  // between which the spread is measured
-static const double endless = 1e100;                      // parameters and tokens
+static const double first_share = 10, last_share = 90;  // in percent: between which the spread is measured
+static const double marks[] = {0, 50, 100};
+static const double endless = 1e100;  // parameters and tokens
 
 // The loss that is taken off the run's: the law's without end, or the source's own.
 static double loss_below(const struct plot_data *data, const struct plot_run *run) {
@@ -27,7 +28,7 @@ static struct plot_curve scaled(struct arena *arena, const struct plot_run *run,
   for (size_t i = 0; i < curve->count; i++) {
     double left = (curve->loss[i] - below) / last;
     if (!(left > 0) || !(curve->tokens[i] > 0)) continue;
-    shares[out.count] = curve->tokens[i] / end;
+    shares[out.count] = 100 * curve->tokens[i] / end;
     losses[out.count++] = left;
   }
   out.tokens = shares;
@@ -98,7 +99,9 @@ bool plot_scaling_collapse(struct arena *arena, const struct plot_data *data, st
   double at = NAN, spread = spread_of(&collapsed, &at);
   figure->x = figure_axis("share of the run's training tokens", "%", SCALE_LINEAR, TICKS_PLAIN);
   figure->x.low = 0;
-  figure->x.high = 1.03;
+  figure->x.high = 103;
+  figure->x.marks = marks;
+  figure->x.mark_count = sizeof marks / sizeof *marks;
   figure->y = figure_axis("reducible loss over that at the end", "", SCALE_LOG, TICKS_PLAIN);
   figure->y.low = lowest * 0.985;
   figure->y.high = fmax(1.02 * highest, 1.05);
@@ -108,7 +111,7 @@ bool plot_scaling_collapse(struct arena *arena, const struct plot_data *data, st
                     : arena_format(arena,
                                    " Between a tenth and nine tenths of the tokens the runs' standard deviation is at "
                                    "most %.2g %% of their mean (at %.0f %%).",
-                                   100 * spread, 100 * at);
+                                   100 * spread, at);
   const char *without = left_out ? arena_format(arena, " %zu run%s without a final loss above that %s left out.",
                                                 left_out, left_out == 1 ? "" : "s", left_out == 1 ? "is" : "are")
                                  : "";

@@ -283,18 +283,12 @@ static void put_panel(struct layout *l, size_t index) {
   int line_count = panel->title && l->figure->panel_count > 1 ? layout_title_lines(l, panel->title, lines) : 0;
   for (int i = 0; i < line_count; i++)
     put_label(l, lines[i], left, top - 12 - (line_count - 1 - i) * TITLE_LINE, "left", true, false, false);
-  for (size_t i = 0; i < panel->note_count; i++) {
-    const struct figure_note *note = &panel->notes[i];
-    if (!axis_holds(&l->x, note->x) || !axis_holds(&l->y, note->y)) continue;
-    const char *align = note->align == NOTE_LEFT ? "left" : note->align == NOTE_RIGHT ? "right" : "center";
-    bool muted = note->colour.palette == PALETTE_MUTED;
-    text_format(out, "set label %s at %.10g,%.10g %s offset %s,0 front%s\n", quoted(l, note->text, false, muted),
-                note->x, note->y, align,
-                note->align == NOTE_LEFT    ? "0.6"
-                : note->align == NOTE_RIGHT ? "-0.6"
-                                            : "0",
-                look_of(l, false, muted));
-  }
+  struct placed_note *notes = arena_array(l->arena, panel->note_count + 1, sizeof *notes);
+  layout_notes(l, index, notes);
+  for (size_t i = 0; i < panel->note_count; i++)
+    if (notes[i].shown)
+      put_label(l, panel->notes[i].text, left + notes[i].x - l->left, top + notes[i].y - l->top, "left", false,
+                panel->notes[i].colour.palette == PALETTE_MUTED, false);
   bool *drawn = arena_array(l->arena, panel->count + 1, sizeof *drawn);
   for (size_t s = 0; s < panel->count; s++) drawn[s] = put_data(l, &panel->series[s], index, s) > 0;
   bool first = true;

@@ -106,6 +106,16 @@ static const struct plot_contour *make_contours(struct arena *arena) {
   return contours;
 }
 
+// Curves that fall on one when they are scaled, but for a little.
+static void make_curve(struct plot_run *run, double below) {
+  double *losses = (double *)run->validation.loss;
+  for (size_t k = 0; k + 1 < run->validation.count; k++) {
+    double share = run->validation.tokens[k] / run->tokens, bend = 0.01 * log(run->parameters / 1e5);
+    losses[k] = fmin(5.55, below + (run->loss - below) * pow(share, -0.3 - bend * (1 - share)));
+  }
+  losses[run->validation.count - 1] = run->loss;
+}
+
 // Metrics of solutions, of two optimizers.
 static void make_metrics(struct arena *arena, struct plot_run *run, size_t number) {
   enum { POINTS = 12, METRICS = 4 };
@@ -208,6 +218,7 @@ static struct plot_data make_all(struct arena *arena) {
     double before = made_loss(&made_law, run->format, run->parameters, run->tokens);
     run->loss *= all_loss(effective, run->format, run->parameters, run->tokens) / before;
     run->predicted = all_loss(effective, run->format, run->parameters, run->tokens);
+    make_curve(run, made_law.e);
     for (int f = 0; f < ALL_FORMATS; f++)
       if (strcmp(all_formats[f], run->format) == 0) {
         run->bits[0] = effective[f].weight_bits;
