@@ -51,16 +51,18 @@ static double spread_of(const struct plot_data *data, double *at) {
   enum { PLACES = 33 };
   double largest = NAN;
   for (int p = 0; p < PLACES; p++) {
-    double share = first_share + (last_share - first_share) * p / (PLACES - 1), sum = 0, squares = 0, count = 0;
+    double share = first_share + (last_share - first_share) * p / (PLACES - 1), first = NAN, sum = 0, squares = 0,
+           count = 0;
     for (size_t i = 0; i < data->count; i++) {
       double value = value_at(&data->runs[i].validation, share);
       if (isnan(value)) continue;
-      sum += value;
-      squares += value * value;
+      if (isnan(first)) first = value;
+      sum += value - first;
+      squares += (value - first) * (value - first);
       count++;
     }
     if (count < 2) continue;
-    double mean = sum / count, spread = sqrt(fmax(squares / count - mean * mean, 0) * count / (count - 1)) / mean;
+    double mean = sum / count, spread = sqrt(fmax(squares - count * mean * mean, 0) / (count - 1)) / (first + mean);
     if (spread <= largest) continue;
     largest = spread;
     *at = share;
