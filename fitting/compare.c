@@ -423,7 +423,7 @@ static bool begin(struct comparing *comparing, struct error *error) {
   comparing->fit.global_check = false;
   comparing->fit.profile_all = false;
   comparing->fit.profile_count = comparing->fit.leave_out_count = 0;
-  comparing->fit.score_count = comparing->fit.ratio_count = 0;
+  comparing->fit.score_count = comparing->fit.ratio_count = comparing->fit.contour_count = 0;
   if (comparing->fit.prior_count || comparing->fit.pooled_count)
     comparison_warn(result, "priors and partial pooling take no part in the comparison of laws");
   comparing->fit.prior_count = comparing->fit.pooled_count = 0;

@@ -184,10 +184,13 @@ static bool begin(struct fit *fit, struct error *error) {
 // What is next to the coefficients.
 static bool diagnose(struct fit *fit, struct error *error) {
   const struct fit_options *options = fit->options;
-  if (options->bare && !options->profile_all && !options->profile_count && !options->leave_out_count) return true;
+  if (options->bare && !options->profile_all && !options->profile_count && !options->leave_out_count &&
+      !options->contour_count)
+    return true;
   for (int s = 0; s < fit->stage_count; s++)
     if (fit->stages[s].free_count) fit->stages[s].scale = stage_scale_new(fit, &fit->arena, &fit->stages[s]);
   fit_profile(fit);
+  fit_contours(fit);
   if (!options->bare) {
     fit_direct(fit);
     if (!fit->rounding) {
@@ -227,7 +230,7 @@ static void open_all_kinds(struct fit_result *result) {
 bool fit_find(struct fit *fit, struct error *error) {
   bool fine = begin(fit, error) && fit_setup(fit, error) && fit_check_part(fit, error) && fit_prior_read(fit, error) &&
               fit_pool_read(fit, error) && fit_profile_names(fit, error) && fit_score_read(fit, error) &&
-              fit_ratio_read(fit, error);
+              fit_ratio_read(fit, error) && fit_contour_read(fit, error);
   if (fine && (fit->prior_count || fit->pool_count)) {
     fine = fit_stand_alone(fit, error);
     if (fine) fit_penalize(fit);

@@ -68,6 +68,8 @@ struct fit_result {
   // Diagnosis; empty where `bare` or the table's size forbids it.
   struct fit_profile *profiles;
   size_t profile_count;
+  struct fit_contour *contours;
+  size_t contour_count;
   struct fit_direction *directions;
   size_t direction_count;
   struct fit_leave_out *leave_out;
@@ -129,9 +131,9 @@ void fit_parts_free(struct fit_parts *parts);
 // Whether errors of predictions (held out, left out) are differences, not shares of what was observed: where the
 // residual is plain and some row observed is not positive, a share says nothing.
 bool fit_errors_absolute(const struct fit_result *result);
-// Whether a setting (of key tie, low, high, ratio, score, prior, partial_pooling or profile) is of its form and names
-// parameters of the law; other keys are fine. Categories are not looked at. False with an error, whose offset is the
-// place in the text.
+// Whether a setting (of key tie, low, high, ratio, score, prior, partial_pooling, profile or contour) is of its form
+// and names parameters of the law; other keys are fine. Categories are not looked at. False with an error, whose offset
+// is the place in the text.
 bool fit_setting_check(const struct law *law, const char *key, const char *text, struct error *error);
 // Whether the law can be fitted under an objective (NULL: its own), with or without partial pooling.
 bool fit_objective_check(const struct law *law, const char *text, bool pooled, struct error *error);

@@ -79,6 +79,7 @@ bool fit_stand_alone(struct fit *fit, struct error *error) {
   struct fit_result result = {0};
   struct fit other = {.law = fit->law, .table = fit->table, .options = &options, .result = &result};
   options.prior_count = options.pooled_count = options.profile_count = options.score_count = options.ratio_count = 0;
+  options.contour_count = 0;
   options.bootstrap = 0;
   options.bare = true;
   options.global_check = false;

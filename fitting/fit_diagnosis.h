@@ -61,6 +61,22 @@ struct fit_profile {
   size_t point_count;
 };
 
+// The joint profile of two coefficients: lines on which the likelihood-ratio statistic of both reaches the threshold of
+// a confidence region, around the estimate; and the resamples' values of both.
+enum { FIT_CONTOUR_LINES = 2 };
+struct fit_contour_point {
+  double x, y;
+  bool open;  // of a line: the threshold is not reached in this direction as far as it can be followed, which is here
+};
+struct fit_contour {
+  size_t x, y;                                         // in result->coefficients
+  double levels[FIT_CONTOUR_LINES];                    // confidence of the regions, ascending: 0.68, 0.95
+  struct fit_contour_point *lines[FIT_CONTOUR_LINES];  // [point_count], once around; none where the fit has no errors
+  size_t point_count;
+  struct fit_contour_point *resamples;  // the first ones, where there are many
+  size_t resample_count;
+};
+
 // How far the rows let a coefficient go where they do not limit it, the others refitted.
 struct fit_open_end {
   size_t coefficient;  // that was moved

@@ -15,7 +15,10 @@ void fit_json_rollouts(const struct fit_rollouts *rollouts, struct json_writer *
 void fit_read_rollouts(struct fit_rollouts *rollouts, const struct reading *reading, const json_t *root);
 // A member that is a pair of numbers, each of which may be null (NAN).
 void fit_read_ends(const struct reading *reading, const json_t *object, const char *key, double *low, double *high);
-// The keys profiles, directions, leave_out, sensitivity, trends, influential, outliers.
+// The key contours, where there are any.
+void fit_json_contours(struct arena *arena, const struct fit_result *result, struct json_writer *writer);
+void fit_read_contours(struct fit_result *result, const struct reading *reading, const json_t *root);
+// The keys profiles, contours, directions, leave_out, sensitivity, trends, influential, outliers.
 void fit_json_diagnosis(const struct fit_result *result, struct json_writer *writer);
 void fit_read_diagnosis(struct fit_result *result, const struct reading *reading, const json_t *root);
 // The members of an estimate: value, low, high, se, all kinds of interval; its status.

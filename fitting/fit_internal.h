@@ -233,6 +233,10 @@ bool walks_are_exact(const struct fit_stage *stage);
 // False with an error when a name to profile is no fitted parameter.
 bool fit_profile_names(const struct fit *fit, struct error *error);
 void fit_profile(struct fit *fit);
+// Of each group of rows, the sum of w psi J along kept coordinate k of the inverse [n, n]: [group_count], which the
+// caller frees. *groups: how many groups have any.
+double *fit_group_sums(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale,
+                       const double *inverse, int k, int *groups);
 // Whether a coefficient's interval is so wide, or its value so near a bound, that its profile is to be looked at.
 bool fit_looks_loose(const struct fit *fit, int e);
 // Whether an interval's ends differ by more than a factor of 2.5, or by one and a half times the value's size.
@@ -270,6 +274,13 @@ void fit_answer(struct fit *fit);
 // Reads the coefficients to score, before the search: an error names those that are missing. Then what they reach.
 bool fit_score_read(struct fit *fit, struct error *error);
 bool fit_score(struct fit *fit, struct error *error);
+// The coefficient of that name, or -1; and the error "SETTING 'TEXT': the law has no coefficient 'NAME'", false.
+int fit_find_element(const struct fit *fit, const char *name, size_t length);
+bool fit_no_element(const struct fit *fit, const char *setting, const char *text, const char *name, size_t length,
+                    struct error *error);
+// Joint profiles of two coefficients: their names, before the search; then the contours (fit_contour.c).
+bool fit_contour_read(struct fit *fit, struct error *error);
+void fit_contours(struct fit *fit);
 // Ratios of coefficients: their names, before the search; then what they are.
 bool fit_ratio_read(struct fit *fit, struct error *error);
 void fit_ratios(struct fit *fit);

@@ -206,6 +206,7 @@ static void put_correlation(struct arena *arena, const struct fit_result *result
 void fit_json_diagnosis(const struct fit_result *result, struct json_writer *writer) {
   struct arena arena = {0};  // of the sentences
   put_profiles(result, writer);
+  fit_json_contours(&arena, result, writer);
   put_directions(result, writer);
   put_leave_out(&arena, result, writer);
   put_sensitivity(result, writer);

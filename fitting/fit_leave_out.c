@@ -127,6 +127,7 @@ static void fit_without(struct leaving_out *leaving, struct fit_left_out *out, s
   if (!options.prior_count && !options.pooled_count) options.group = "none";
   options.profile_all = false;
   options.profile_count = options.leave_out_count = options.score_count = options.ratio_count = 0;
+  options.contour_count = 0;
   options.held_out_rows = leaving->held_out;
   if (!options.starts || options.starts > STARTS) options.starts = STARTS;
   bool fine = fit_run(fit->law, fit->table, &options, &result, &error);

@@ -44,8 +44,10 @@ struct fit_options {
   bool profile_all;
   const char *const *leave_out;  // columns: refit without each of their values, predict it
   size_t leave_out_count;
-  const char *const *scores;  // coefficients to score on these rows: "E=1.69,A=406.4,...", or the path of a fit's
-  size_t score_count;         // document, ending in .json
+  const char *const *scores;    // coefficients to score on these rows: "E=1.69,A=406.4,...", or the path of a fit's
+  size_t score_count;           // document, ending in .json
+  const char *const *contours;  // pairs of coefficients whose joint profile is wanted: "alpha,beta"
+  size_t contour_count;
   const char *const *ratios;  // of coefficients: "eff[w4a4]/eff[w3a3]"
   size_t ratio_count;
   const char *by;             // column: the law is fitted to each of its values by itself, which is for fit_run_by

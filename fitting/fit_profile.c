@@ -46,20 +46,27 @@ bool fit_profile_names(const struct fit *fit, struct error *error) {
   return true;
 }
 
-// The variance of kept coordinate k by groups, over that by curvature: u'Bu / (M^-1)_kk for u = M^-1 e_k and B the sum
-// over groups of squared sums of w psi J.
-static double group_ratio(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale,
-                          const double *inverse, int k) {
-  double *sums = memory_get((size_t)(fit->group_count + 1) * sizeof *sums), square = 0;
-  int groups = 0;
+double *fit_group_sums(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale,
+                       const double *inverse, int k, int *groups) {
+  double *sums = memory_get((size_t)(fit->group_count + 1) * sizeof *sums);
+  *groups = 0;
   for (size_t i = 0; i < stage->row_count; i++) {
     double along = 0, r = scale->residual[i], slope = problem_slope(&stage->problem, r);
     for (int j = 0; j < scale->n; j++)
       along += inverse[k * scale->n + j] * scale->jacobian[i * (size_t)stage->free_count + (size_t)scale->of[j]];
     double *sum = &sums[fit->row_group[stage->rows[i]]];
-    groups += *sum == 0;
+    *groups += *sum == 0;
     *sum += stage->weight[i] * slope * along;
   }
+  return sums;
+}
+
+// The variance of kept coordinate k by groups, over that by curvature: u'Bu / (M^-1)_kk for u = M^-1 e_k and B the sum
+// over groups of squared sums of w psi J.
+static double group_ratio(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale,
+                          const double *inverse, int k) {
+  int groups;
+  double *sums = fit_group_sums(fit, stage, scale, inverse, k, &groups), square = 0;
   for (int g = 0; g < fit->group_count; g++) square += sums[g] * sums[g];
   free(sums);
   return square * groups / fmax(1, groups - scale->n) / (inverse[k * scale->n + k] * scale->slope);

@@ -6,16 +6,11 @@
 #include "fitting/fit_internal.h"
 #include "fitting/setting_internal.h"
 
-static int find_named(const struct fit *fit, const char *name, size_t length) {
-  for (int e = 0; e < fit->element_count; e++)
-    if (strlen(fit->elements[e].name) == length && strncmp(fit->elements[e].name, name, length) == 0) return e;
-  return -1;
-}
-
 // The two coefficients of "eff[a]/eff[b]"; a category may hold a slash, so every one is tried.
 static bool parse_ratio(const struct fit *fit, const char *text, struct fit_ratio *ratio, struct error *error) {
   for (const char *slash = strchr(text, '/'); slash; slash = strchr(slash + 1, '/')) {
-    int above = find_named(fit, text, (size_t)(slash - text)), below = find_named(fit, slash + 1, strlen(slash + 1));
+    int above = fit_find_element(fit, text, (size_t)(slash - text)),
+        below = fit_find_element(fit, slash + 1, strlen(slash + 1));
     if (above < 0 || below < 0) continue;
     if (above == below) return error_set(error, EXIT_USAGE_ERROR, "ratio '%s' is 1 by its form", text);
     ratio->above = (size_t)above;
@@ -24,20 +19,9 @@ static bool parse_ratio(const struct fit *fit, const char *text, struct fit_rati
   }
   const char *slash = setting_slash(text, error);
   if (!slash) return false;
-  bool first = find_named(fit, text, (size_t)(slash - text)) < 0;
-  const char **names = memory_get(((size_t)fit->element_count + 1) * sizeof(char *));
-  for (int e = 0; e < fit->element_count; e++) names[e] = fit->elements[e].name;
-  struct text wrong = {0};
-  if (first)
-    text_format(&wrong, "%.*s", (int)(slash - text), text);
-  else
-    text_format(&wrong, "%s", slash + 1);
-  error_set(error, EXIT_USAGE_ERROR, "ratio '%s': the law %s has no coefficient '%s' on these rows", text,
-            fit->law->name, text_string(&wrong));
-  error_hint(error, nearest_name(text_string(&wrong), names, (size_t)fit->element_count), NULL);
-  text_free(&wrong);
-  free(names);
-  return false;
+  bool first = fit_find_element(fit, text, (size_t)(slash - text)) < 0;
+  return fit_no_element(fit, "ratio", text, first ? text : slash + 1,
+                        first ? (size_t)(slash - text) : strlen(slash + 1), error);
 }
 
 bool fit_ratio_read(struct fit *fit, struct error *error) {

@@ -209,6 +209,7 @@ static void read_correlation(struct fit_result *result, const struct reading *re
 
 void fit_read_diagnosis(struct fit_result *result, const struct reading *reading, const json_t *root) {
   read_profiles(result, reading, root);
+  fit_read_contours(result, reading, root);
   read_directions(result, reading, root);
   read_leave_out(result, reading, root);
   read_sensitivity(result, reading, root);

@@ -76,6 +76,12 @@ static bool check_ratio(const struct checking *s) {
          check_name(s, slash + 1, strlen(slash + 1), false);
 }
 
+static bool check_contour(const struct checking *s) {
+  const char *comma = setting_comma(s->text, s->error);
+  return comma && check_name(s, s->text, (size_t)(comma - s->text), false) &&
+         check_name(s, comma + 1, strlen(comma + 1), false);
+}
+
 static bool check_score(const struct checking *s) {
   if (ends_with(s->text, ".json")) {
     if (file_exists(s->text)) return true;
@@ -116,14 +122,10 @@ bool fit_setting_check(const struct law *law, const char *key, const char *text,
   static const struct {
     const char *key;
     bool (*check)(const struct checking *setting);
-  } checks[] = {{"tie", check_tie},
-                {"low", check_bound},
-                {"high", check_bound},
-                {"ratio", check_ratio},
-                {"score", check_score},
-                {"prior", check_prior},
-                {"partial_pooling", check_pooled},
-                {"profile", check_profile}};
+  } checks[] = {
+      {"tie", check_tie},         {"low", check_bound},   {"high", check_bound},  {"ratio", check_ratio},
+      {"contour", check_contour}, {"score", check_score}, {"prior", check_prior}, {"partial_pooling", check_pooled},
+      {"profile", check_profile}};
   const struct checking checking = {law, key, text, error};
   for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
     if (strcmp(checks[i].key, key) == 0) return checks[i].check(&checking);

@@ -98,6 +98,8 @@ const char *fit_pooled_sentence(struct arena *arena, const struct fit_result *re
 // that was found; or why there is no such check.
 const char *fit_global_sentence(struct arena *arena, const struct fit_result *result, const struct fit_global *global);
 // "eff[w4a4]/eff[w3a3] = 1.23 (95 %: 1.1 .. 1.4); it is not 1 (p = 0.003)".
+const char *fit_contour_sentence(struct arena *arena, const struct fit_result *result,
+                                 const struct fit_contour *contour);
 const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *result, const struct fit_ratio *ratio);
 // "w4a4, w3a3 cannot be left out: no fitted row has its category: nothing predicts it", each reason once; NULL where
 // all can.
@@ -105,9 +107,9 @@ const char *fit_not_left_out_sentence(struct arena *arena, const struct fit_leav
 // An end of a profile's interval: "0.34", "0 (open)", "none".
 const char *fit_profile_end(struct arena *arena, double value, bool open);
 
-// The diagnosis as sentences under titles: coefficients from elsewhere, ratios, priors, partial pooling, what the
-// design leaves open, rows that the fit hangs on, outliers, trends of the residuals. A title without items is a
-// sentence by itself.
+// The diagnosis as sentences under titles: coefficients from elsewhere, ratios, joint regions, priors, partial pooling,
+// what the design leaves open, rows that the fit hangs on, outliers, trends of the residuals. A title without items is
+// a sentence by itself.
 struct fit_remarks {
   const char *title;
   const char **items;
@@ -116,7 +118,7 @@ struct fit_remarks {
   bool asked;         // options asked for it; the others are found unasked
   const char *brief;  // all of what is not asked for in one sentence, the problem first; NULL: nothing is wrong
 };
-enum { FIT_REMARKS = 8 };
+enum { FIT_REMARKS = 9 };
 // Fills remarks[] and returns how many there are.
 size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct fit_remarks remarks[FIT_REMARKS]);
 

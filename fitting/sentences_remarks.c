@@ -166,6 +166,14 @@ static struct fit_remarks about_ratios(struct arena *arena, const struct fit_res
   return remarks;
 }
 
+static struct fit_remarks about_contours(struct arena *arena, const struct fit_result *result) {
+  struct fit_remarks remarks = remarks_new(arena, "two at once", result->contour_count);
+  remarks.asked = true;
+  for (size_t i = 0; i < result->contour_count; i++)
+    remark(&remarks, fit_contour_sentence(arena, result, &result->contours[i]));
+  return remarks;
+}
+
 static struct fit_remarks about_priors(struct arena *arena, const struct fit_result *result) {
   struct fit_remarks remarks = remarks_new(arena, "priors", result->prior_count);
   remarks.asked = true;
@@ -189,12 +197,12 @@ static struct fit_remarks about_pools(struct arena *arena, const struct fit_resu
 }
 
 size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct fit_remarks remarks[FIT_REMARKS]) {
-  const struct fit_remarks all[FIT_REMARKS] = {about_openings(arena, result), about_scores(arena, result),
-                                               about_ratios(arena, result),   about_priors(arena, result),
-                                               about_pools(arena, result),    about_influence(arena, result),
-                                               about_outliers(arena, result), about_trends(arena, result)};
+  const struct fit_remarks all[FIT_REMARKS] = {
+      about_openings(arena, result),  about_scores(arena, result),   about_ratios(arena, result),
+      about_contours(arena, result),  about_priors(arena, result),   about_pools(arena, result),
+      about_influence(arena, result), about_outliers(arena, result), about_trends(arena, result)};
   size_t count = 0;
   for (size_t i = 0; i < FIT_REMARKS; i++)
-    if (all[i].count || (i == 5 && result->influential_count)) remarks[count++] = all[i];
+    if (all[i].count || (i == 6 && result->influential_count)) remarks[count++] = all[i];
   return count;
 }

@@ -36,6 +36,30 @@ const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *res
                       least ? "at most" : "=", ratio->p);
 }
 
+const char *fit_contour_sentence(struct arena *arena, const struct fit_result *result,
+                                 const struct fit_contour *contour) {
+  const struct fit_contour_point *line = contour->lines[FIT_CONTOUR_LINES - 1];
+  const char *names[] = {result->coefficients[contour->x].name, result->coefficients[contour->y].name};
+  double low[2] = {INFINITY, INFINITY}, high[2] = {-INFINITY, -INFINITY};
+  size_t open = 0;
+  char a[32], b[32], c[32], d[32];
+  if (!contour->point_count) return arena_format(arena, "%s and %s: no errors, no region", names[0], names[1]);
+  for (size_t i = 0; i < contour->point_count; i++) {
+    open += line[i].open;
+    low[0] = fmin(low[0], line[i].x);
+    high[0] = fmax(high[0], line[i].x);
+    low[1] = fmin(low[1], line[i].y);
+    high[1] = fmax(high[1], line[i].y);
+  }
+  const char *text = arena_format(arena, "the %g %% region of both reaches from %s to %s in %s and from %s to %s in %s",
+                                  100 * contour->levels[FIT_CONTOUR_LINES - 1], number_digits(low[0], 4, a),
+                                  number_digits(high[0], 4, b), names[0], number_digits(low[1], 4, c),
+                                  number_digits(high[1], 4, d), names[1]);
+  if (!open) return text;
+  return arena_format(arena, "%s; in %zu of %zu directions from the estimate it has no end", text, open,
+                      contour->point_count);
+}
+
 const char *fit_prior_sentence(struct arena *arena, const struct fit_result *result, const struct fit_prior *prior) {
   const struct coefficient *c = &result->coefficients[prior->coefficient];
   char a[32], b[32];

@@ -85,14 +85,25 @@ bool setting_item(const char *text, size_t *at, struct setting *setting, struct 
   return true;
 }
 
-const char *setting_slash(const char *text, struct error *error) {
+// The first such sign outside brackets, with something on both sides; NULL without.
+static const char *find_between(const char *text, char sign) {
   const char *found = NULL;
   int depth = 0;
   for (const char *at = text; *at && !found; at++) {
     depth += (*at == '[') - (*at == ']');
-    if (*at == '/' && depth == 0) found = at;
+    if (*at == sign && depth == 0) found = at;
   }
-  if (found && found > text && found[1]) return found;
-  wrong_form("ratio", "NAME/NAME (eff[a]/eff[b])", text, error);
-  return NULL;
+  return found && found > text && found[1] ? found : NULL;
+}
+
+const char *setting_slash(const char *text, struct error *error) {
+  const char *found = find_between(text, '/');
+  if (!found) wrong_form("ratio", "NAME/NAME (eff[a]/eff[b])", text, error);
+  return found;
+}
+
+const char *setting_comma(const char *text, struct error *error) {
+  const char *found = find_between(text, ',');
+  if (!found) wrong_form("contour", "NAME,NAME (alpha,beta)", text, error);
+  return found;
 }

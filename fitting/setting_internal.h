@@ -1,6 +1,6 @@
-// Settings of a fit as texts: "beta=alpha", "E=1", "alpha=0.34~0.05", "eff[a]/eff[b]", "E=1.69,A=406.4". One author of
-// their forms, for what judges them by a law alone (fit_setting.c) and for the fit. Errors have the place in the text
-// (error->offset).
+// Settings of a fit as texts: "beta=alpha", "E=1", "alpha=0.34~0.05", "eff[a]/eff[b]", "alpha,beta", "E=1.69,A=406.4".
+// One author of their forms, for what judges them by a law alone (fit_setting.c) and for the fit. Errors have the place
+// in the text (error->offset).
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,5 +28,6 @@ bool setting_prior(const char *text, struct setting *setting, struct error *erro
 // The item "NAME=NUMBER" of a list at text + *at, which continues to the next; a category may hold commas and equal
 // signs. False without an error at the list's end.
 bool setting_item(const char *text, size_t *at, struct setting *setting, struct error *error);
-// The slash of "NAME/NAME": the first outside brackets, or NULL with an error.
+// The slash of "NAME/NAME", the comma of "NAME,NAME": the first outside brackets, or NULL with an error.
 const char *setting_slash(const char *text, struct error *error);
+const char *setting_comma(const char *text, struct error *error);

@@ -90,10 +90,14 @@ size_t figure_left_out(const struct figure *figure, double *example) {
   axis_window(&x, figure, false);
   axis_window(&y, figure, true);
   for (size_t p = 0; p < figure->panel_count; p++) {
+    struct figure alone = *figure;
+    alone.panels = &figure->panels[p];
+    alone.panel_count = 1;
+    if (figure->panels[p].x) {
+      x = *figure->panels[p].x;
+      axis_window(&x, &alone, false);
+    }
     if (figure->panels[p].y) {
-      struct figure alone = *figure;
-      alone.panels = &figure->panels[p];
-      alone.panel_count = 1;
       y = *figure->panels[p].y;
       axis_window(&y, &alone, true);
     }
@@ -214,6 +218,24 @@ static void linear_ticks(struct arena *arena, const struct figure_axis *axis, in
     add(arena, ticks, axis, fabs(k) < 0.5 ? 0 : k * step, true);
 }
 
+// How many powers of ten the axis has.
+static int powers_within(const struct figure_axis *axis) {
+  return (int)(floor(log10(axis->high) + 1e-9) - ceil(log10(axis->low) - 1e-9)) + 1;
+}
+
+// Of powers of ten of which every few have words: from which exponent on, so that most of them are on the axis.
+static int first_with_words(const struct figure_axis *axis, int every) {
+  int low = (int)ceil(log10(axis->low) - 1e-9), high = (int)floor(log10(axis->high) + 1e-9), best = 0, most = -1;
+  for (int phase = 0; phase < every; phase++) {
+    int first = low + ((phase - low) % every + every) % every, count = first > high ? 0 : (high - first) / every + 1;
+    if (count > most) {
+      most = count;
+      best = phase;
+    }
+  }
+  return best;
+}
+
 static void log_ticks(struct arena *arena, const struct figure_axis *axis, int room, struct ticks *ticks) {
   double decades = log10(axis->high / axis->low);
   if (!isfinite(decades) || !(axis->low > 0)) return;
@@ -230,15 +252,16 @@ static void log_ticks(struct arena *arena, const struct figure_axis *axis, int r
   if (decades * 7 <= room + 1) {
     marks = dense;
     mark_count = 7;
-  } else if (decades * 3 <= room + 1) {
+  } else if (decades * 3 <= room + 1 || powers_within(axis) < 2) {
     marks = thirds;
     mark_count = 3;
   } else {
     while (decades / every > room) every++;
   }
+  int phase = first_with_words(axis, every);
   for (int exponent = first; exponent <= last; exponent++) {
     double power = pow(10, exponent);
-    if (every > 1 && ((exponent % every) + every) % every != 0) {
+    if (((exponent - phase) % every + every) % every != 0) {
       add(arena, ticks, axis, power, false);
       continue;
     }

@@ -30,6 +30,11 @@ const struct plot_kind plot_kinds[] = {
     {"layer-bits", "of stages: stored bits a weight, by block and matrix", false, false},
     {"layer-sparsity", "of stages: share of zeros, by block and matrix", false, false},
     {"metrics", "metrics of the solution over training tokens, up to six, one line a configuration", false, false},
+    {"contours", "which values of two coefficients the runs allow together, where it was asked for", false, true},
+    {"bootstrap-scatter", "two coefficients in each resample, with their joint region, where it was asked for", false,
+     true},
+    {"scaling-collapse", "loss curves scaled onto one another: reducible loss over its end, by the share of the tokens",
+     false, true},
     {NULL, NULL, false, false},
 };
 
@@ -58,6 +63,9 @@ static plot_builder *const builders[] = {
     plot_layer_bits,
     plot_layer_sparsity,
     plot_metrics,
+    plot_contours,
+    plot_bootstrap_scatter,
+    plot_scaling_collapse,
 };
 
 _Static_assert(sizeof builders / sizeof *builders + 1 == sizeof plot_kinds / sizeof *plot_kinds,

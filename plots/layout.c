@@ -32,17 +32,9 @@ double layout_at_y(const struct layout *l, double y) { return l->top + l->panel_
 
 // ---- labels at the ends of curves ----
 
-struct box {
-  double left, right, top, bottom;
-};
-
 const char *layout_title(const struct layout *l, const struct figure_axis *axis) {
   if (!axis->unit || !*axis->unit) return axis->label;
   return arena_format(l->arena, "%s (%s)", axis->label, axis->unit);
-}
-
-static bool is_drawn(const struct layout *l, const struct figure_series *series, size_t i) {
-  return axis_holds(&l->x, series->x[i]) && axis_holds(&l->y, series->y[i]);
 }
 
 // The last point of the lines of an entry; false when it has none.
@@ -57,7 +49,7 @@ static bool end_of(const struct layout *l, const struct legend_entry *entry, dou
             series->colour.palette == entry->points->colour.palette &&
             series->colour.index == entry->points->colour.index && series->colour.palette != PALETTE_MUTED;
     for (size_t i = 0; same && series->mark == MARK_LINE && i < series->count; i++) {
-      if (!is_drawn(l, series, i)) continue;
+      if (!layout_is_drawn(l, series, i)) continue;
       if (found && layout_at_x(l, series->x[i]) <= *x) continue;
       *x = layout_at_x(l, series->x[i]);
       *y = layout_at_y(l, series->y[i]);
@@ -67,50 +59,21 @@ static bool end_of(const struct layout *l, const struct legend_entry *entry, dou
   return found;
 }
 
-// `reach`: of a mark, whose edge must not touch the words either.
-static bool inside(const struct box *box, double x, double y, double reach) {
-  return x > box->left - reach && x < box->right + reach && y > box->top - reach && y < box->bottom + reach;
-}
-
-// True when something that is drawn lies under the words.
-static bool covered(const struct layout *l, const struct box *box) {
-  const struct figure_panel *panel = &l->figure->panels[0];
-  for (size_t s = 0; s < panel->count; s++) {
-    const struct figure_series *series = &panel->series[s];
-    double last_x = NAN, last_y = NAN;
-    for (size_t i = 0; series->mark != MARK_BAND && i < series->count; i++) {
-      if (!is_drawn(l, series, i)) continue;
-      double x = layout_at_x(l, series->x[i]), y = layout_at_y(l, series->y[i]);
-      if (inside(box, x, y, series->mark == MARK_POINTS ? 4 : 0)) return true;
-      // Between two points of a line.
-      for (int k = 1; series->mark == MARK_LINE && isfinite(last_x) && k < 8; k++)
-        if (inside(box, last_x + (x - last_x) * k / 8, last_y + (y - last_y) * k / 8, 0)) return true;
-      last_x = x;
-      last_y = y;
-    }
-  }
-  return false;
-}
-
 static struct box words_at(const char *words, double x, double y) {
   return (struct box){x - 1, x + text_width(words), y - 7, y + 7};
-}
-
-static bool overlap(const struct box *a, const struct box *b) {
-  return a->left < b->right && b->left < a->right && a->top < b->bottom && b->top < a->bottom;
 }
 
 // The title of direct labels: above the highest of them.
 static bool place_title(struct layout *l, const struct box *boxes, double right) {
   const char *title = l->figure->legend;
   if (!title) return true;
-  double top = INFINITY, width = 1.12 * text_width(title);
+  double top = INFINITY, width = layout_title_width(title);
   for (size_t i = 0; i < l->legend_count; i++)
     if (l->legend[i].direct) top = fmin(top, boxes[i].top);
   struct box box = {right - width, right, top - 16, top - 1};
   l->title_x = right - 2;
   l->title_y = top - 8;
-  return box.top >= 0 && box.left >= l->left && !covered(l, &box);
+  return box.top >= 0 && box.left >= l->left && !layout_covered(l, 0, &box);
 }
 
 // True when an entry stands for marks without a line.
@@ -143,8 +106,8 @@ static bool place_directly(struct layout *l, double right) {
     for (size_t m = 0; m < sizeof moves / sizeof *moves && !fine; m++) {
       boxes[i] = words_at(entry->label, x + AWAY, y + moves[m]);
       fine = boxes[i].right <= right && boxes[i].top >= 0 && boxes[i].bottom <= l->top + l->panel_height + 4 &&
-             !covered(l, &boxes[i]);
-      for (size_t k = 0; k < i && fine; k++) fine = !l->legend[k].direct || !overlap(&boxes[i], &boxes[k]);
+             !layout_covered(l, 0, &boxes[i]);
+      for (size_t k = 0; k < i && fine; k++) fine = !l->legend[k].direct || !layout_overlap(&boxes[i], &boxes[k]);
     }
     if (!fine) return false;
     entry->x = x + AWAY;
@@ -186,9 +149,25 @@ static void plan_panels(struct layout *l, double right) {
   if (panels == 1 && l->y.ticks != TICKS_NAMES) l->panel_height = fmin(fmax(l->panel_height, print ? 190 : 250), 340);
 }
 
-static void plan_rows(struct layout *l, double panel_title, double legend_height) {
-  l->row_step = l->panel_height + panel_title + 10;
-  double all = l->row_step * l->rows - panel_title - 10;
+// The room for the panels' titles, whose width is known.
+static double plan_titles(struct layout *l) {
+  const char *lines[TITLE_LINES];
+  int most = 0;
+  for (size_t p = 0; l->figure->panel_count > 1 && p < l->figure->panel_count; p++) {
+    const char *title = l->figure->panels[p].title;
+    int count = title ? layout_title_lines(l, title, lines) : 1;
+    most = count > most ? count : most;
+  }
+  double height = most ? 22 + (most - 1) * TITLE_LINE : 0;
+  l->top = l->head + height;
+  return height;
+}
+
+static void plan_rows(struct layout *l, double legend_height) {
+  double panel_title = plan_titles(l);
+  double between = panel_title + (l->own_x ? 28 : 10);
+  l->row_step = l->panel_height + between;
+  double all = l->row_step * l->rows - between;
   // The title of y, which is written upwards, needs its length.
   if (l->canvas->print && l->y.label) legend_height = fmax(legend_height, text_width(layout_title(l, &l->y)));
   if (all < legend_height) {
@@ -200,14 +179,14 @@ static void plan_rows(struct layout *l, double panel_title, double legend_height
   l->height = l->base;
 }
 
-static void plan_right(struct layout *l, double panel_title) {
+static void plan_right(struct layout *l) {
   double width = widest_entry(l);
-  if (l->legend_count && l->figure->legend) width = fmax(width, 1.12 * text_width(l->figure->legend));
+  if (l->legend_count && l->figure->legend) width = fmax(width, layout_title_width(l->figure->legend));
   if (width > 0.42 * l->width) width = 0.42 * l->width;
   double right = l->place == LEGEND_RIGHT ? width + 24 : 22;
   plan_panels(l, right);
   double height = (double)l->legend_count * LINE + (l->figure->legend ? LINE + 3 : 0) + 8;
-  plan_rows(l, panel_title, l->place == LEGEND_RIGHT ? height : 0);
+  plan_rows(l, l->place == LEGEND_RIGHT ? height : 0);
   l->title_x = l->width - right + 16;
   l->title_y = l->top + (l->figure->panels[0].title && l->figure->panel_count > 1 ? 2 : 6);
   double y = l->title_y + (l->figure->legend ? LINE + 3 : 0);
@@ -237,27 +216,27 @@ static void put_below(struct layout *l, double y) {
   if (count) l->height = ceil(y + 12);
 }
 
-static void plan_below(struct layout *l, double panel_title) {
+static void plan_below(struct layout *l) {
   plan_panels(l, 22);
-  plan_rows(l, panel_title, 0);
+  plan_rows(l, 0);
   l->title_x = 12;
   l->title_y = l->base + 12;
   put_below(l, l->title_y + (l->figure->legend ? LINE + 1 : 0));
 }
 
-static bool plan_directly(struct layout *l, double panel_title) {
+static bool plan_directly(struct layout *l) {
   double widest = 0;
   if (l->figure->panel_count != 1 || l->legend_count == 0 || l->y.ticks == TICKS_NAMES) return false;
   // Where curves end depends on the panel's width, and that on how long the words are.
   plan_panels(l, 22);
-  plan_rows(l, panel_title, 0);
+  plan_rows(l, 0);
   for (size_t i = 0; i < l->legend_count; i++) {
     double x, y;
     if (!l->legend[i].area && end_of(l, &l->legend[i], &x, &y)) widest = fmax(widest, text_width(l->legend[i].label));
   }
   if (widest > 0.3 * l->width) return false;
   plan_panels(l, widest + 14);
-  plan_rows(l, panel_title, 0);
+  plan_rows(l, 0);
   if (place_directly(l, l->width)) {
     put_below(l, l->base + 12);
     return true;
@@ -277,24 +256,43 @@ void layout_plan(struct layout *l) {
   for (size_t p = 0; p < panels; p++) widest = fmax(widest, widest_tick(&l->ys[p], &l->y_ticks[p]));
   l->left = 12 + widest + (l->y.label ? 26 : 0);
   l->gap = GAP + (l->own ? widest + 4 : 0);
-  double title = canvas->title && l->figure->title ? 34 : 10, panel_title = panels > 1 ? 22 : 0;
-  l->top = title + panel_title;
+  l->head = canvas->title && l->figure->title ? 34 : 10;
   l->place = l->legend_count ? canvas->legend : LEGEND_NONE;
   if (l->place == LEGEND_AUTO || l->place == LEGEND_DIRECT) {
-    if (plan_directly(l, panel_title)) {
+    if (plan_directly(l)) {
       l->place = LEGEND_DIRECT;
       return;
     }
     l->place = narrow ? LEGEND_BELOW : LEGEND_RIGHT;
   }
   if (l->place == LEGEND_BELOW)
-    plan_below(l, panel_title);
+    plan_below(l);
   else
-    plan_right(l, panel_title);
+    plan_right(l);
+}
+
+// The axes x of the panels, with limits; false where one has no data.
+static bool plan_x(struct layout *l) {
+  const struct figure *figure = l->figure;
+  l->xs = arena_array(l->arena, figure->panel_count, sizeof *l->xs);
+  bool limits = false;
+  for (size_t p = 0; p < figure->panel_count; p++) {
+    const struct figure_axis *own = figure->panels[p].x;
+    if (!own && !limits && !axis_limits(&l->x, figure, false)) return false;
+    limits |= !own;
+    l->xs[p] = own ? *own : l->x;
+    if (!own) continue;
+    struct figure alone = *figure;
+    alone.panels = &figure->panels[p];
+    alone.panel_count = 1;
+    if (!axis_limits(&l->xs[p], &alone, false)) return false;
+    l->own_x = true;
+  }
+  return true;
 }
 
 // The axes y of the panels, with limits and ticks; false where one has no data.
-static bool plan_axes(struct layout *l) {
+static bool plan_y(struct layout *l) {
   const struct figure *figure = l->figure;
   int room = figure->panel_count > 1 ? 5 : 7;
   l->ys = arena_array(l->arena, figure->panel_count, sizeof *l->ys);
@@ -322,12 +320,15 @@ static bool plan_axes(struct layout *l) {
   return true;
 }
 
-void layout_panel(struct layout *l, size_t panel) { l->y = l->ys[panel]; }
+void layout_panel(struct layout *l, size_t panel) {
+  l->x = l->xs[panel];
+  l->y = l->ys[panel];
+}
 
 bool layout_make(struct layout *layout, const struct figure *figure, const struct canvas *canvas, struct arena *arena,
                  struct error *error) {
   *layout = (struct layout){.figure = figure, .canvas = canvas, .x = figure->x, .y = figure->y, .arena = arena};
-  if (figure->panel_count == 0 || !axis_limits(&layout->x, figure, false) || !plan_axes(layout))
+  if (figure->panel_count == 0 || !plan_x(layout) || !plan_y(layout))
     return error_set(error, EXIT_USAGE_ERROR, "figure %s has nothing to draw", figure->name);
   layout_legend(layout);
   layout_plan(layout);

@@ -61,9 +61,7 @@ static double put_points(struct drawing *drawing, const struct plot_fit *fit, co
     most = fmax(most, isfinite(high[i]) ? high[i] : sorted[i]->value);
     series_point(points, sorted[i]->gmse_weights, sorted[i]->value);
     // Names stand to the right of a format's mark and to the left of noise's: pairs of one error stay readable.
-    double away = noise ? 1 / 1.12 : 1.12;
-    drawing_note(drawing, sorted[i]->format, sorted[i]->gmse_weights * away, sorted[i]->value,
-                 noise ? NOTE_RIGHT : NOTE_LEFT);
+    drawing_note(drawing, sorted[i]->format, sorted[i]->gmse_weights, sorted[i]->value, noise ? NOTE_RIGHT : NOTE_LEFT);
   }
   return most;
 }
@@ -77,7 +75,7 @@ bool plot_rho_vs_gmse(struct arena *arena, const struct plot_data *data, struct 
   double least = 0.5, most = 1;
   size_t counts[2];
   for (int s = 0; s < 2; s++) counts[s] = count_on(fit, &sides[s], &least);
-  double low = least / 5;  // room for the name of the leftmost mark
+  double low = least / 10;  // room for the name of the leftmost mark
   struct drawing drawing = {.arena = arena, .figure = figure};
   bool several = counts[0] && counts[1];
   for (int s = 0; s < 2; s++) {

@@ -77,7 +77,7 @@ static void put_group(struct drawing *drawing, const struct plot_data *data, con
     bar->colour = (struct figure_colour){PALETTE_CATEGORY, 0, 0};
     *most = fmax(*most, bars[i].most);
     *runs = bars[i].runs > *runs ? bars[i].runs : *runs;
-    if (!(bars[i].most > bars[i].least)) continue;
+    if (!(bars[i].most - bars[i].least > 0.01 * bars[i].most)) continue;  // no line that could be seen
     double *ends = arena_array(arena, 2, sizeof *ends);
     ends[0] = bars[i].least;
     ends[1] = bars[i].most;
@@ -138,6 +138,7 @@ static bool plot_layers(struct arena *arena, const struct plot_data *data, struc
   figure->x = figure_axis(quantity->axis, quantity->percent ? "%" : "", SCALE_LINEAR, TICKS_PLAIN);
   figure->x.low = 0;
   figure->x.high = 1.06 * (isnan(quantity->line) ? most : fmax(most, quantity->line));
+  if (quantity->percent && most > 50) figure->x.high = 100;
   if (!(figure->x.high > 0)) figure->x.high = 1;
   figure->y = figure_axis(NULL, NULL, SCALE_LINEAR, TICKS_NAMES);
   figure->y.names = rows.names;
@@ -146,8 +147,9 @@ static bool plot_layers(struct arena *arena, const struct plot_data *data, struc
   figure->caption = arena_format(
       arena, "%s, by block%s.%s%s", quantity->words, by_block ? ", over its matrices" : " and matrix",
       runs > 1 || by_block
-          ? arena_format(arena, " Bars: means over up to %zu run%s%s; lines: from the least to the most.", runs,
-                         runs == 1 ? "" : "s",
+          ? arena_format(arena,
+                         " Bars: means over up to %zu run%s%s; lines: from the least to the most, where these differ.",
+                         runs, runs == 1 ? "" : "s",
                          data->layer_words ? arena_format(arena, ", which differ in %s", data->layer_words) : "")
           : "",
       isnan(quantity->line) ? ""

@@ -90,7 +90,7 @@ struct figure_panel {
   size_t note_count;
   const struct figure_target *targets;
   size_t target_count;
-  const struct figure_axis *y;  // its own in place of the figure's, whose title is the panel's; NULL: the figure's
+  const struct figure_axis *x, *y;  // its own in place of the figure's, whose title is the panel's; NULL: the figure's
 };
 
 struct figure {
@@ -98,7 +98,7 @@ struct figure {
   const char *title;        // drawn above the figure in files; the report puts it into HTML
   const char *caption;      // a sentence or two: not drawn; the text for readers who do not see the figure
   const char *legend;       // title of the legend, or NULL
-  struct figure_axis x, y;  // shared by the panels, but y where they have their own
+  struct figure_axis x, y;  // shared by the panels, but where they have their own
   const struct figure_panel *panels;
   size_t panel_count;
   double aspect;  // height over width of a panel; 0: 0.62
@@ -243,6 +243,22 @@ struct plot_profile {
   const double *values, *ratios;  // ratio: the likelihood-ratio statistic over its threshold, 1 at an interval's end
 };
 
+// The region of two coefficients together (fitting's fit_contour): lines around the estimate, and resamples.
+enum { PLOT_CONTOUR_LINES = 2 };
+struct plot_pair {
+  double x, y;
+  bool open;  // of a line: no end in this direction
+};
+struct plot_contour {
+  const char *x_name, *y_name;
+  struct plot_pair estimate;
+  double levels[PLOT_CONTOUR_LINES];                  // confidence, ascending
+  const struct plot_pair *lines[PLOT_CONTOUR_LINES];  // [point_count], once around
+  size_t point_count;
+  const struct plot_pair *resamples;
+  size_t resample_count;
+};
+
 // Effective parameters per parameter of formats with these errors, by a law in them; NAN where it cannot tell.
 typedef double plot_capacity_function(const void *context, double gmse_weights, double gmse_activations);
 
@@ -271,6 +287,8 @@ struct plot_fit {
   size_t effective_count;
   const struct plot_profile *profiles;
   size_t profile_count;
+  const struct plot_contour *contours;
+  size_t contour_count;
   // What the runs do not determine: a coefficient of the law, and the factors of formats, by their names.
   const char *open_coefficient;  // NULL: none
   const char *const *open_formats;

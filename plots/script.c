@@ -249,7 +249,19 @@ static void put_series(struct layout *l, const struct figure_series *s, size_t p
   *first = false;
 }
 
-static void put_panel(struct layout *l, size_t index, const struct ticks *x_ticks) {
+static void put_range(struct layout *l, char name, const struct figure_axis *axis) {
+  text_format(l->script, "%s logscale %c\nset %crange [%.10g:%.10g]\n", axis->scale == SCALE_LOG ? "set" : "unset",
+              name, name, axis->low, axis->high);
+}
+
+// The ticks of the axis x of the panel at hand, words where there is room for them.
+static struct ticks ticks_of_x(const struct layout *l) {
+  struct ticks ticks = axis_ticks(l->arena, &l->x, (int)(l->panel_width / 62));
+  if (l->x.ticks != TICKS_NAMES) thin_labels(l, &ticks);
+  return ticks;
+}
+
+static void put_panel(struct layout *l, size_t index) {
   const struct figure_panel *panel = &l->figure->panels[index];
   struct text *out = l->script;
   int column = (int)index % l->columns;
@@ -261,26 +273,22 @@ static void put_panel(struct layout *l, size_t index, const struct ticks *x_tick
               screen_x(l, left + l->panel_width));
   text_format(out, "set tmargin at screen %.5f\nset bmargin at screen %.5f\n", screen_y(l, top),
               screen_y(l, top + l->panel_height));
-  put_ticks(l, "x", &l->x, x_ticks, lowest);
   layout_panel(l, index);
-  if (l->own)
-    text_format(out, "%s logscale y\nset yrange [%.10g:%.10g]\n", l->y.scale == SCALE_LOG ? "set" : "unset", l->y.low,
-                l->y.high);
+  struct ticks x_ticks = ticks_of_x(l);
+  put_ticks(l, "x", &l->x, &x_ticks, l->own_x || lowest);
+  if (l->own_x) put_range(l, 'x', &l->x);
+  if (l->own) put_range(l, 'y', &l->y);
   put_ticks(l, "y", &l->y, &l->y_ticks[index], l->own || column == 0);
-  if (panel->title && l->figure->panel_count > 1)
-    put_label(l, panel->title, left, top - 12, "left", true, false, false);
-  for (size_t i = 0; i < panel->note_count; i++) {
-    const struct figure_note *note = &panel->notes[i];
-    if (!axis_holds(&l->x, note->x) || !axis_holds(&l->y, note->y)) continue;
-    const char *align = note->align == NOTE_LEFT ? "left" : note->align == NOTE_RIGHT ? "right" : "center";
-    bool muted = note->colour.palette == PALETTE_MUTED;
-    text_format(out, "set label %s at %.10g,%.10g %s offset %s,0 front%s\n", quoted(l, note->text, false, muted),
-                note->x, note->y, align,
-                note->align == NOTE_LEFT    ? "0.6"
-                : note->align == NOTE_RIGHT ? "-0.6"
-                                            : "0",
-                look_of(l, false, muted));
-  }
+  const char *lines[TITLE_LINES];
+  int line_count = panel->title && l->figure->panel_count > 1 ? layout_title_lines(l, panel->title, lines) : 0;
+  for (int i = 0; i < line_count; i++)
+    put_label(l, lines[i], left, top - 12 - (line_count - 1 - i) * TITLE_LINE, "left", true, false, false);
+  struct placed_note *notes = arena_array(l->arena, panel->note_count + 1, sizeof *notes);
+  layout_notes(l, index, notes);
+  for (size_t i = 0; i < panel->note_count; i++)
+    if (notes[i].shown)
+      put_label(l, panel->notes[i].text, left + notes[i].x - l->left, top + notes[i].y - l->top, "left", false,
+                panel->notes[i].colour.palette == PALETTE_MUTED, false);
   bool *drawn = arena_array(l->arena, panel->count + 1, sizeof *drawn);
   for (size_t s = 0; s < panel->count; s++) drawn[s] = put_data(l, &panel->series[s], index, s) > 0;
   bool first = true;
@@ -298,8 +306,6 @@ bool figure_script(const struct figure *figure, const struct canvas *canvas, str
   l.labels = labels;
   l.script = script;
   *size = (struct size){l.width, l.height};
-  struct ticks x_ticks = axis_ticks(arena, &l.x, (int)(l.panel_width / 62));
-  if (l.x.ticks != TICKS_NAMES) thin_labels(&l, &x_ticks);
   text_format(
       script,
       "set multiplot\nunset key\nset border 3 lc rgb '%s' lw 1\nset grid xtics ytics back lc rgb '%s' lw 1 lt 1\n"
@@ -314,7 +320,7 @@ bool figure_script(const struct figure *figure, const struct canvas *canvas, str
     put_label(&l, layout_title(&l, &l.x), (l.left + right) / 2, l.base - 14, "center", false, false, false);
   if (l.y.label) put_label(&l, layout_title(&l, &l.y), 12, (l.top + bottom) / 2, "center", false, false, true);
   draw_legend(&l);
-  for (size_t p = 0; p < figure->panel_count; p++) put_panel(&l, p, &x_ticks);
+  for (size_t p = 0; p < figure->panel_count; p++) put_panel(&l, p);
   text_add(script, "unset multiplot\n");
   return true;
 }

@@ -71,6 +71,7 @@ struct fit_options fit_entry_options(const struct spec_fit *entry, const struct 
   }
   take_list(&entry->leave_out, &options.leave_out, &options.leave_out_count);
   take_list(&entry->score, &options.scores, &options.score_count);
+  take_list(&entry->contour, &options.contours, &options.contour_count);
   take_list(&entry->ratio, &options.ratios, &options.ratio_count);
   take_list(&entry->tie, &options.ties, &options.tie_count);
   take_list(&entry->low, &options.lows, &options.low_count);

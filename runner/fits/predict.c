@@ -243,7 +243,7 @@ static bool fit_source(struct predict_report *report, const struct predict_argum
               law_open(law, input->law, error) && fit_input_read(input, law, 1, error);
   if (!fine) return false;
   input->options.profile_all = false;
-  input->options.profile_count = input->options.leave_out_count = 0;
+  input->options.profile_count = input->options.leave_out_count = input->options.contour_count = 0;
   predict_take_part(report, arguments);
   if (!fit_run(law, &input->table, &input->options, result, error)) return false;
   bool counted = !arguments->cost || strcmp(arguments->cost, "6nd") != 0;

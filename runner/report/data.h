@@ -68,6 +68,8 @@ struct report_fit {
   size_t effective_count;
   struct plot_profile *profiles;
   size_t profile_count;
+  struct plot_contour *contours;
+  size_t contour_count;
   const char *exclusions;  // reasons with counts, "" when nothing was left out
   struct report_known *known;
   size_t known_count;
@@ -199,6 +201,8 @@ double report_law(const void *fit, const char *format, double parameters, double
 // errors. Of a law in gmse_weights.
 double report_capacity(const void *fit, double gmse_weights, double gmse_activations);
 bool report_has_capacity(const struct report_fit *fit);
+// What figures show of a fit that its document has: profiles and joint regions (drawn.c).
+void report_draw_fit(struct report *report, struct report_fit *fit);
 // bands.c: whether the fit has intervals at any place (its `bands`); then half the width of the law's and of a new
 // run's at one, in the logarithm of the loss, a plot_band_function whose context is the fit.
 void report_gather_bands(struct report *report, struct report_fit *fit);

@@ -94,7 +94,9 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
                              .effective = fit->effective,
                              .effective_count = fit->effective_count,
                              .profiles = fit->profiles,
-                             .profile_count = fit->profile_count};
+                             .profile_count = fit->profile_count,
+                             .contours = fit->contours,
+                             .contour_count = fit->contour_count};
   find_open(arena, &fit->result, drawn);
   // A law in the formats' errors has no factor a format: those of another fit stand next to it.
   for (size_t i = 0; drawn->capacity && !drawn->effective_count && i < report->fit_count; i++) {
@@ -135,12 +137,13 @@ static bool compares_rates(const struct report *report) {
 // The figures of a spec that names none: the default ones, those of a fit only when there is or should be one, and what
 // the design compares (learning rates, formats).
 static size_t choose(struct report *report, const char **names, size_t most) {
-  bool formats = false, effective = false, profiles = false, capacity = false, metrics = false;
+  bool formats = false, effective = false, profiles = false, contours = false, capacity = false, metrics = false;
   for (size_t i = 0; i < report->count; i++) metrics |= report->runs[i].metric_count > 0;
   for (size_t i = 1; i < report->count; i++) formats |= strcmp(report->runs[i].format, report->runs[0].format) != 0;
   for (size_t i = 0; i < report->fit_count; i++) {
     effective |= report->fits[i].effective_count > 0;
     profiles |= report->fits[i].profile_count > 0;
+    contours |= report->fits[i].contour_count > 0;
     capacity |= report_has_capacity(&report->fits[i]);
   }
   size_t count = 0;
@@ -148,6 +151,7 @@ static size_t choose(struct report *report, const char **names, size_t most) {
     bool wanted = kind->by_default && (report->fit_count || !shows_fit(kind->name));
     if (strcmp(kind->name, "effective-parameters") == 0) wanted = effective;
     if (strcmp(kind->name, "profiles") == 0) wanted = profiles;
+    if (strcmp(kind->name, "contours") == 0 || strcmp(kind->name, "bootstrap-scatter") == 0) wanted = contours;
     if (strcmp(kind->name, "pareto") == 0) wanted = formats;
     if (strcmp(kind->name, "rho-vs-gmse") == 0) wanted = capacity;
     if (strcmp(kind->name, "metrics") == 0) wanted = metrics;
@@ -215,6 +219,8 @@ bool report_gather_figures(struct report *report, struct store *store, struct er
       bool lacking = (starts_with(names[n], "effective-") && !fit->effective_count) ||
                      (strcmp(names[n], "loss-vs-compute") == 0 && !fit->law_loaded) ||
                      (strcmp(names[n], "profiles") == 0 && !fit->profile_count) ||
+                     (strcmp(names[n], "contours") == 0 && !fit->contour_count) ||
+                     (strcmp(names[n], "bootstrap-scatter") == 0 && !fit->contour_count) ||
                      (strcmp(names[n], "rho-vs-gmse") == 0 && !report_has_capacity(fit));
       if (!fit->made || (lacking && fits > 1)) continue;
       add_figure(report, names[n], fit, fits > 1);

@@ -203,26 +203,6 @@ static void find_constants(struct report *report, struct report_fit *fit) {
   }
 }
 
-static void draw_profiles(struct report *report, struct report_fit *fit) {
-  const struct fit_result *result = &fit->result;
-  fit->profiles = arena_array(&report->arena, result->profile_count + 1, sizeof *fit->profiles);
-  for (size_t i = 0; i < result->profile_count; i++) {
-    const struct fit_profile *profile = &result->profiles[i];
-    double *values = arena_array(&report->arena, profile->point_count + 1, sizeof *values),
-           *ratios = arena_array(&report->arena, profile->point_count + 1, sizeof *ratios);
-    for (size_t k = 0; k < profile->point_count; k++) {
-      values[k] = profile->points[k].value;
-      ratios[k] = profile->points[k].ratio;
-    }
-    fit->profiles[fit->profile_count++] =
-        (struct plot_profile){.name = result->coefficients[profile->coefficient].name,
-                              .estimate = result->coefficients[profile->coefficient].value,
-                              .count = profile->point_count,
-                              .values = values,
-                              .ratios = ratios};
-  }
-}
-
 // A fit by the values of a column says nothing of the runs of another value.
 static bool is_of_part(const struct report *report, const struct report_fit *fit, const struct report_run *run) {
   char digits[32] = "";
@@ -339,7 +319,7 @@ static bool read_fit(struct report *report, struct report_fit *fit, const char *
   join_rows(report, fit);
   count_exclusions(report, fit);
   draw_effective(report, fit);
-  draw_profiles(report, fit);
+  report_draw_fit(report, fit);
   if (fit->law_loaded) find_constants(report, fit);
   if (fit->law_loaded) predict(report, fit);
   measure(report, fit);

@@ -72,6 +72,7 @@ struct spec_fit {
   int64_t bootstrap;                           // resamples; -1: the fitter's default
   const char *interval;                        // "percentile", "bca", "t"; NULL: the fitter chooses
   struct option_list profile;                  // parameters whose profile likelihood is wanted; "all": every one
+  struct option_list contour;                  // pairs of parameters: "alpha,beta"
   struct option_list leave_out;                // columns whose values are left out one after the other
   struct option_list tie, low, high;           // "beta=alpha"; "E=1"
   struct option_list prior;                    // "alpha=0.34~0.05", "log(A)=6~0.5"

@@ -72,6 +72,72 @@ static double all_loss(const void *context, const char *format, double parameter
   return NAN;
 }
 
+// The regions and resamples of two pairs: one round, one thin and bent, as A and alpha often are.
+static const struct plot_contour *make_contours(struct arena *arena) {
+  enum { POINTS = 96, RESAMPLES = 300 };
+  static const char *const names[2][2] = {{"alpha", "beta"}, {"alpha", "A"}};
+  struct plot_contour *contours = arena_array(arena, 2, sizeof *contours);
+  for (int c = 0; c < 2; c++) {
+    struct plot_pair *resamples = arena_array(arena, RESAMPLES, sizeof *resamples);
+    contours[c] = (struct plot_contour){.x_name = names[c][0],
+                                        .y_name = names[c][1],
+                                        .estimate = {.x = 0.36, .y = c ? 28 : 0.33},
+                                        .levels = {0.6827, 0.95},
+                                        .point_count = POINTS,
+                                        .resamples = resamples,
+                                        .resample_count = RESAMPLES};
+    for (int line = 0; line < 2; line++) {
+      struct plot_pair *points = arena_array(arena, POINTS, sizeof *points);
+      for (int i = 0; i < POINTS; i++) {
+        double angle = 2 * M_PI * i / POINTS, size = line ? 2.45 : 1.51, x = size * cos(angle), y = size * sin(angle);
+        points[i] = (struct plot_pair){
+            .x = 0.36 + 0.03 * x, .y = c ? 28 * exp(0.34 * x + 0.05 * x * x + 0.03 * y) : 0.33 + 0.02 * (y - 0.4 * x)};
+      }
+      contours[c].lines[line] = points;
+    }
+    for (int i = 0; i < RESAMPLES; i++) {
+      double pair[2];
+      random_normal_pair(11, RANDOM_STREAM_NOISE, (uint64_t)c, (uint64_t)i, pair);
+      double x = pair[0], y = pair[1];
+      resamples[i] = (struct plot_pair){
+          .x = 0.36 + 0.03 * x, .y = c ? 28 * exp(0.34 * x + 0.05 * x * x + 0.03 * y) : 0.33 + 0.02 * (y - 0.4 * x)};
+    }
+  }
+  return contours;
+}
+
+// Curves that fall on one when they are scaled, but for a little.
+static void make_curve(struct plot_run *run, double below) {
+  double *losses = (double *)run->validation.loss;
+  for (size_t k = 0; k + 1 < run->validation.count; k++) {
+    double share = run->validation.tokens[k] / run->tokens, bend = 0.01 * log(run->parameters / 1e5);
+    losses[k] = fmin(5.55, below + (run->loss - below) * pow(share, -0.3 - bend * (1 - share)));
+  }
+  losses[run->validation.count - 1] = run->loss;
+}
+
+// Metrics of solutions, of two optimizers.
+static void make_metrics(struct arena *arena, struct plot_run *run, size_t number) {
+  enum { POINTS = 12, METRICS = 4 };
+  static const char *const names[METRICS] = {"gradient_over_noise", "activation_kurtosis", "update_ratio",
+                                             "weight_stable_rank"};
+  static const double starts[METRICS] = {40, 6, 0.02, 11}, powers[METRICS] = {0.5, 0.15, -0.8, -0.2};
+  struct plot_metric *metrics = arena_array(arena, METRICS, sizeof *metrics);
+  run->optimizer = number % 2 ? "muon" : "adamw";
+  for (int m = 0; m < METRICS; m++) {
+    double *tokens = arena_array(arena, POINTS, sizeof *tokens), *values = arena_array(arena, POINTS, sizeof *values);
+    for (int k = 0; k < POINTS; k++) {
+      double part = (k + 1) / (double)POINTS;
+      tokens[k] = run->tokens * part;
+      values[k] =
+          starts[m] * pow(0.2 + part, powers[m]) * (number % 2 ? 1 + 0.4 * part : 1) * pow(run->parameters / 1e5, 0.1);
+    }
+    metrics[m] = (struct plot_metric){names[m], POINTS, tokens, values};
+  }
+  run->metrics = metrics;
+  run->metric_count = METRICS;
+}
+
 // Pruned evenly between a quarter and three quarters of the tokens.
 static void make_active(struct arena *arena, struct plot_run *run, double density) {
   enum { POINTS = 60 };
@@ -143,19 +209,23 @@ static struct plot_data make_all(struct arena *arena) {
                            .effective = effective,
                            .effective_count = ALL_FORMATS,
                            .profiles = profiles,
-                           .profile_count = 2};
+                           .profile_count = 2,
+                           .contours = make_contours(arena),
+                           .contour_count = 2};
   struct plot_run *runs = (struct plot_run *)data.runs;
   for (size_t i = 0; i < data.count; i++) {
     struct plot_run *run = &runs[i];
     double before = made_loss(&made_law, run->format, run->parameters, run->tokens);
     run->loss *= all_loss(effective, run->format, run->parameters, run->tokens) / before;
     run->predicted = all_loss(effective, run->format, run->parameters, run->tokens);
+    make_curve(run, made_law.e);
     for (int f = 0; f < ALL_FORMATS; f++)
       if (strcmp(all_formats[f], run->format) == 0) {
         run->bits[0] = effective[f].weight_bits;
         run->bits[1] = effective[f].gmse_activations > 0 ? 4 : 16;
         run->weight_bytes = run->parameters * run->bits[0] / 8;
       }
+    if (strcmp(run->format, "none") == 0 && run->tokens == 32e6) make_metrics(arena, run, i);
     if (strncmp(run->format, "2:4", 3) == 0) make_active(arena, run, run->format[3] ? 0.25 : 0.5);
   }
   data.fit = fit;
