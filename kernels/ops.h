@@ -107,6 +107,15 @@ struct attention {
   enum dtype dtype;
 };
 
+// Keys and values that are kept of earlier rows, for attention of new ones: k and v [sequences, kv_heads, capacity,
+// head_dim], of which the first `keys` rows are there. The new rows' own keys are among these or, with `all`, need not
+// be.
+struct attention_cache {
+  int64_t capacity, keys;
+  bool all;    // every row sees all keys; else the rows are the last ones: row i sees keys - context + i + 1 of them
+  bool merge;  // o and log_sum hold attention of the same rows over other keys: afterwards they hold it over both
+};
+
 // One pass of the output head over a batch: logits = x W^T, cross-entropy in nats against the targets.
 struct head {
   struct weight *weight;  // [vocabulary, width]
@@ -351,6 +360,10 @@ struct ops {
   // log_sum [sequences, heads, context] float32 = ln of the softmax's denominator (of the scaled scores).
   void (*attention_forward)(struct device *device, const struct attention *shape, const void *q, const void *k,
                             const void *v, void *o, float *log_sum);
+  // The same of new rows alone, forward only: q [sequences, heads, context, head_dim] with `context` new rows of each
+  // sequence, o and log_sum likewise; at least one key is there. NULL: this backend has none.
+  void (*attention_cached)(struct device *device, const struct attention *shape, const struct attention_cache *cache,
+                           const void *q, const void *k, const void *v, void *o, float *log_sum);
   void (*attention_backward)(struct device *device, const struct attention *shape, const void *q, const void *k,
                              const void *v, const void *o, const float *log_sum, const void *d_o, void *d_q, void *d_k,
                              void *d_v);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "results/compression_sql.h"
-#include "trainer/tasks/task.h"
+#include "trainer/stages/results.h"
 
 // ---- states ----
 
@@ -470,10 +470,17 @@ const char *run_column_type_name(enum run_column_type type) {
   return names[type];
 }
 
-bool run_column_of_task(const char *name) { return task_of_result(name, NULL) != NULL; }
+const struct task_result *run_result_find(const char *name) {
+  const struct task_result *result = NULL;
+  if (task_of_result(name, &result)) return result;
+  const struct stage_result *of_stage = stage_result_find(name);
+  return of_stage ? &of_stage->result : NULL;
+}
+
+bool run_column_is_result(const char *name) { return run_result_find(name) != NULL; }
 
 enum run_column_role run_column_role(const char *name) {
-  if (run_column_of_task(name)) return RUN_OUTCOME;
+  if (run_column_is_result(name)) return RUN_OUTCOME;
   const struct run_field *field = field_find(name, NULL);
   if (field) return field->effect == EFFECT_COUNTS ? RUN_SETTING : RUN_NOTE;
   const struct run_column *column = run_column_find(name);

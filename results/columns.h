@@ -106,8 +106,11 @@ extern const size_t run_column_count;
 const struct run_column *run_column_find(const char *name);
 bool run_column_kept(const struct run_column *column);    // in table runs itself
 bool run_column_listed(const struct run_column *column);  // in run_table
-// Whether it is a result of a task (trainer/tasks/task.h): a column of stores that hold such runs.
-bool run_column_of_task(const char *name);
+// What a result of a task (trainer/tasks/task.h) or of a stage (trainer/stages/results.h) is: a column of the stores
+// that hold such runs. NULL: it is none.
+struct task_result;
+const struct task_result *run_result_find(const char *name);
+bool run_column_is_result(const char *name);
 // Of a column or a run field; RUN_NOTE for other names.
 enum run_column_role run_column_role(const char *name);
 

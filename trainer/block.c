@@ -6,8 +6,8 @@
 #include "trainer/layout.h"
 
 static struct linear linear_call(const struct model *m, struct weight *weight, int64_t rows, int64_t first_row) {
-  return (struct linear){
-      .weight = weight, .rows = rows, .first_row = first_row, .window = m->config.model.context, .dtype = m->dtype};
+  int64_t window = m->attention_by ? m->attention_by->window : m->config.model.context;
+  return (struct linear){.weight = weight, .rows = rows, .first_row = first_row, .window = window, .dtype = m->dtype};
 }
 
 // x = norm(residual_in + branch), keeping the sum in `residual` (NULL: it stays where it is).
@@ -27,12 +27,18 @@ static struct attention attention_of(const struct model *m, int64_t rows) {
   return shape;
 }
 
+// From x to queries, keys and values, side by side in model->qkv.
+static void qkv_product(struct model *m, int64_t layer, int64_t rows, int64_t first_row) {
+  struct block_activations *b = &m->blocks[layer];
+  struct linear qkv = linear_call(m, m->weights[layer].qkv, rows, first_row);
+  m->ops->linear_forward(m->device, &qkv, b->x, b->saved_qkv, m->qkv);
+}
+
 // From x to queries, keys and values.
 static void qkv_forward(struct model *m, int64_t layer, int64_t rows, int64_t first_row) {
   struct block_activations *b = &m->blocks[layer];
   struct attention shape = attention_of(m, rows);
-  struct linear qkv = linear_call(m, m->weights[layer].qkv, rows, first_row);
-  m->ops->linear_forward(m->device, &qkv, b->x, b->saved_qkv, m->qkv);
+  qkv_product(m, layer, rows, first_row);
   m->ops->qkv_forward(m->device, &shape, m->qkv, m->rope, b->q, b->k, b->v);
 }
 
@@ -43,8 +49,13 @@ static void attention_half(struct model *m, int64_t layer, int64_t rows, int64_t
   struct attention shape = attention_of(m, rows);
   struct linear output = linear_call(m, m->weights[layer].output, rows, first_row);
   show(m, layer, MATRIX_QKV, rows, b->x);
-  qkv_forward(m, layer, rows, first_row);
-  ops->attention_forward(m->device, &shape, b->q, b->k, b->v, b->o, b->log_sum);
+  if (m->attention_by) {
+    qkv_product(m, layer, rows, first_row);
+    m->attention_by->attend(m->attention_by->context, m, layer, rows);
+  } else {
+    qkv_forward(m, layer, rows, first_row);
+    ops->attention_forward(m->device, &shape, b->q, b->k, b->v, b->o, b->log_sum);
+  }
   show(m, layer, MATRIX_OUTPUT, rows, b->o);
   ops->linear_forward(m->device, &output, b->o, b->saved_output, m->branch);
 }

@@ -34,15 +34,16 @@ enum field_effect {
 };
 // What else fields are known by than their names.
 enum field_group {
-  GROUP_BUDGET = 1,       // the spellings of a run's length: setting one unsets the others
-  GROUP_CORPUS = 2,       // make the corpus: its digest counts in their place
-  GROUP_PREPARED = 4,     // what is known of a corpus depends on them
-  GROUP_FORMAT = 8,       // names a format, whose canonical name counts
-  GROUP_FOLLOWS = 16,     // by default from the width or the length, which tell runs apart in its place
-  GROUP_ROOT = 32,        // count for the root of a chain that begins with a folder, beside the folder's digest
-  GROUP_FOUND = 64,       // found out when the run is resolved: no spec gives it
-  GROUP_ALL_TASKS = 128,  // runs of every task have it (trainer/tasks/task.h)
-  GROUP_STATE = 256,      // how much state the optimizer keeps follows from them
+  GROUP_BUDGET = 1,         // the spellings of a run's length: setting one unsets the others
+  GROUP_CORPUS = 2,         // make the corpus: its digest counts in their place
+  GROUP_PREPARED = 4,       // what is known of a corpus depends on them
+  GROUP_FORMAT = 8,         // names a format, whose canonical name counts
+  GROUP_FOLLOWS = 16,       // by default from the width or the length, which tell runs apart in its place
+  GROUP_ROOT = 32,          // count for the root of a chain that begins with a folder, beside the folder's digest
+  GROUP_FOUND = 64,         // found out when the run is resolved: no spec gives it
+  GROUP_ALL_TASKS = 128,    // runs of every task have it (trainer/tasks/task.h)
+  GROUP_STATE = 256,        // how much state the optimizer keeps follows from them
+  GROUP_WORD_NUMBER = 512,  // choices of a word and a number, higgs2, which a spec may give as a mapping, {higgs: 2}
 };
 #define AUTO_INTEGER INT64_MIN
 // The stage of runs that are the model of a folder, with which a chain begins in place of a training. Where and how
@@ -135,7 +136,13 @@ struct run_config {
     } allocate;
   } compress;
   struct {
-    int64_t tokens, prompts, new_tokens, suite_tokens, suite_symbols;
+    int64_t tokens, prompts, new_tokens, suite_tokens, suite_symbols, stream_tokens, first_layer_bits,
+        calibration_tokens;
+    const char *kv_cache;
+    double damping;
+    struct {
+      int64_t first, recent;
+    } keep;
   } evaluate;
   const char *stage;  // no field: the name of the stage whose run this is (trainer/stages/stage.h); NULL: a training
   const struct format *parsed_format;  // of `format`, by config_parse_format; NULL: none, or not parsed

@@ -49,6 +49,8 @@ static bool compression_trains(const struct run_config *c) { return strcmp(c->co
 static bool is_other_task(const struct run_config *c) { return c->task && strcmp(c->task, TASK_LM) != 0; }
 
 static bool asks_suites(const struct run_config *c) { return c->evaluate.suite_tokens > 0; }
+static bool stores_cache(const struct run_config *c) { return strcmp(c->evaluate.kv_cache, "none") != 0; }
+static bool predicts_cache(const struct run_config *c) { return strncmp(c->evaluate.kv_cache, "aqua", 4) == 0; }
 
 // What a way of selecting data does not read (trainer/stages/select.h).
 static bool selects(const struct run_config *c, const char *way) { return strcmp(c->data.select, way) == 0; }
@@ -378,5 +380,22 @@ const struct run_field run_fields[] = {
      HELP("tokens of each of the suites copy, induction and sums; 0: none")},
     {INTEGER(evaluate.suite_symbols, 2, 36), AUTO, COUNTS_WHEN(asks_suites), STAGE(evaluate),
      HELP("their symbols; auto: corpus.suites_symbols")},
+    {CHOICE(evaluate.kv_cache, "none|higgs1|higgs2|higgs3|higgs4|aqua1|aqua2|aqua3|aqua4"), DEFAULT("none"),
+     COUNTS_WHEN(stores_cache), GROUP(WORD_NUMBER), STAGE(evaluate),
+     HELP(
+         "keys and values of tokens read before: as they are, or stored in so many bits, what the layer below does not "
+         "predict of them (aqua) or all of them (higgs); also {higgs: 2}")},
+    {INTEGER(evaluate.keep.first, 0, 65535), DEFAULT("4"), COUNTS_WHEN(stores_cache), STAGE(evaluate), UNIT("tokens"),
+     HELP("kv_cache: the first tokens, whose keys and values stay as they are")},
+    {INTEGER(evaluate.keep.recent, 0, 65535), DEFAULT("128"), COUNTS_WHEN(stores_cache), STAGE(evaluate),
+     UNIT("tokens"), HELP("kv_cache: the newest tokens, at least so many, whose keys and values stay as they are")},
+    {INTEGER(evaluate.stream_tokens, 1, 65536), DEFAULT("32"), COUNTS_WHEN(stores_cache), STAGE(evaluate),
+     UNIT("tokens"), HELP("kv_cache: how many tokens are read between two storings of what is no longer new")},
+    {INTEGER(evaluate.first_layer_bits, 1, 4), DEFAULT("4"), COUNTS_WHEN(predicts_cache), STAGE(evaluate), UNIT("bits"),
+     HELP("aqua: of the first layer, which nothing predicts; scales not counted")},
+    {INTEGER(evaluate.calibration_tokens, 1, 1e9), DEFAULT("16384"), COUNTS_WHEN(predicts_cache), STAGE(evaluate),
+     UNIT("tokens"), HELP("aqua: tokens of the training split on which predictions are fitted")},
+    {NUMBER(evaluate.damping, 0, 10), DEFAULT("1e-3"), COUNTS_WHEN(predicts_cache), STAGE(evaluate),
+     HELP("aqua: what is added to the diagonal of the predictors' second moments, as a share of its mean")},
 };
 const size_t run_field_count = sizeof run_fields / sizeof run_fields[0];

@@ -1,12 +1,15 @@
 // trainer_generate: text from a model, token by token. Each token is drawn from the softmax of the logits at the last
-// one; the whole context is computed for each, without a cache of keys and values.
+// one. Up to the model's context a token goes forward alone, over a cache of keys and values (trainer/cache); behind
+// it, where the oldest token falls out and all positions move, or where there can be no cache, the context is computed
+// whole for each.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/philox.h"
-#include "kernels/bfloat16.h"
+#include "trainer/cache/cache.h"
 #include "trainer/data/tokenizer.h"
+#include "trainer/readout.h"
 #include "trainer/training.h"
 
 struct generation {
@@ -14,51 +17,46 @@ struct generation {
   const struct generate_options *options;
   int32_t *tokens;  // the prompt, then what was drawn
   int64_t count;
-  int32_t *window;  // [context]: what the model sees
-  float *head;      // [vocabulary, width]
-  float *x;         // [width], the final norm's row
-  double *logits;   // [vocabulary]
+  struct kv_cache *cache;  // of the tokens so far; NULL: none is possible, or they are more than the context
+  int32_t *window;         // [context]: what the model sees
+  float *head;             // [vocabulary, width]
+  float *x;                // [context, width], the final norm's rows
+  double *logits;          // [vocabulary]
 };
 
-static float *widened(struct model *m, const void *from, enum dtype dtype, int64_t count, float *out,
-                      struct error *error) {
-  if (dtype == DTYPE_FLOAT32) return m->ops->download(m->device, out, from, (size_t)count * 4, error) ? out : NULL;
-  uint16_t *halves = memory_get((size_t)count * sizeof *halves);
-  bool fine = m->ops->download(m->device, halves, from, (size_t)count * sizeof *halves, error);
-  for (int64_t i = 0; i < count; i++) out[i] = bfloat16_value(halves[i]);
-  free(halves);
-  return fine ? out : NULL;
-}
-
-// The head's matrix as float32, rounded to the products' type where that is narrower.
-static bool read_head(struct generation *g, struct error *error) {
-  struct model *m = g->t->model;
-  int64_t count = m->config.model.vocabulary * m->config.model.width;
-  float *head = memory_get((size_t)count * sizeof *head);
-  g->head = head;
-  enum dtype master = m->config.model.tied_head ? DTYPE_FLOAT32 : m->master;
-  if (!widened(m, model_parameter(m, m->table.head), master, count, head, error)) return false;
-  for (int64_t i = 0; i < count && m->dtype != DTYPE_FLOAT32; i++) head[i] = bfloat16_value(bfloat16_nearest(head[i]));
-  return true;
-}
-
-// Logits of the token that follows the last ones.
-static bool next_logits(struct generation *g, struct error *error) {
+// The final norm of the last token, among all of the context.
+static const float *last_of_window(struct generation *g, struct error *error) {
   struct model *m = g->t->model;
   int64_t context = m->config.model.context, width = m->config.model.width;
   int64_t seen = g->count < context ? g->count : context;
   memset(g->window, 0, (size_t)context * sizeof *g->window);  // behind the last one: attention is causal
   memcpy(g->window, g->tokens + g->count - seen, (size_t)seen * sizeof *g->window);
-  if (!model_forward(m, context, g->window, error)) return false;
+  if (!model_forward(m, context, g->window, error)) return NULL;
   const char *row = (const char *)m->final_x + (size_t)((seen - 1) * width) * dtype_bytes(m->dtype);
-  if (!widened(m, row, m->dtype, width, g->x, error)) return false;
-  const float *head = g->head;
-  for (int64_t v = 0; v < m->config.model.vocabulary; v++) {
+  return model_read(m, row, m->dtype, width, g->x, error) ? g->x : NULL;
+}
+
+// The same, of the tokens that the cache has not read yet.
+static const float *last_of_cache(struct generation *g, struct error *error) {
+  int64_t fresh = g->count - g->cache->length;
+  if (!cache_read_tokens(g->cache, fresh, g->tokens + g->cache->length, g->x, error)) return NULL;
+  return g->x + (fresh - 1) * g->t->model->config.model.width;
+}
+
+// Logits of the token that follows the last ones.
+static bool next_logits(struct generation *g, struct error *error) {
+  const struct run_config *c = &g->t->model->config;
+  if (g->cache && g->count > c->model.context) {
+    cache_free(g->cache);
+    g->cache = NULL;
+  }
+  const float *x = g->cache ? last_of_cache(g, error) : last_of_window(g, error);
+  for (int64_t v = 0; x && v < c->model.vocabulary; v++) {
     double sum = 0;
-    for (int64_t i = 0; i < width; i++) sum += (double)g->x[i] * (double)head[v * width + i];
+    for (int64_t i = 0; i < c->model.width; i++) sum += (double)x[i] * (double)g->head[v * c->model.width + i];
     g->logits[v] = sum;
   }
-  return true;
+  return x != NULL;
 }
 
 static int descending(const void *a, const void *b) {
@@ -116,10 +114,13 @@ static bool read_prompt(struct generation *g, const struct tokenizer *tokenizer,
 static bool generate(struct generation *g, const struct tokenizer *tokenizer, struct text *out, struct error *error) {
   struct model *m = g->t->model;
   int64_t vocabulary = m->config.model.vocabulary, known = corpus_vocabulary(g->t->corpus), begun;
+  struct error why = {0};  // of there being no cache
   g->window = memory_get((size_t)m->config.model.context * sizeof *g->window);
-  g->x = memory_get((size_t)m->config.model.width * sizeof *g->x);
+  g->x = memory_get((size_t)(m->config.model.context * m->config.model.width) * sizeof *g->x);
+  g->head = memory_get((size_t)(vocabulary * m->config.model.width) * sizeof *g->head);
   g->logits = memory_get((size_t)vocabulary * sizeof *g->logits);
-  if (!read_prompt(g, tokenizer, error) || !read_head(g, error)) return false;
+  if (!read_prompt(g, tokenizer, error) || !model_read_head(m, g->head, error)) return false;
+  if (cache_possible(m, &why) && !(g->cache = cache_make(m, 1, NULL, NULL, false, error))) return false;
   begun = g->count;
   for (int64_t i = 0; i < g->options->count; i++) {
     if (!next_logits(g, error)) return false;
@@ -145,6 +146,7 @@ bool trainer_generate(const char *config_path, const char *checkpoint_folder, co
   if (fine && (!tokenizer || tokenizer->kind == TOKENIZER_NUMBERS))
     fine = error_set(error, EXIT_USAGE_ERROR, "the run's corpus is no text: there is no tokenizer to write with");
   fine = fine && generate(&g, tokenizer, out, error);
+  cache_free(g.cache);
   void *memory[] = {g.tokens, g.window, g.head, g.x, g.logits};
   for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++) free(memory[i]);
   training_close(&t);

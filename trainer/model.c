@@ -405,6 +405,7 @@ bool model_results(struct model *m, int count, struct loss_sum *sums, double *sq
 
 bool model_forward(struct model *m, int64_t rows, const int32_t *tokens, struct error *error) {
   if (m->laid_out != MODEL_EVALUATE) layout_activations(m, MODEL_EVALUATE);
+  if (m->passage) return m->passage->forward(m->passage->context, m, rows, tokens, error);
   m->ops->upload(m->device, m->tokens, tokens, (size_t)rows * sizeof *m->tokens);
   blocks_forward(m, rows, 0);
   return m->ops->synchronize(m->device, error);
@@ -416,7 +417,10 @@ bool model_evaluate(struct model *m, const struct token_batch *batch, int64_t fi
   const uint8_t *mask = upload(m, batch);
   struct loss_sum *slot = &m->loss_sums[MODEL_EVALUATION_SLOT], found;
   m->ops->upload(m->device, slot, sum, sizeof *sum);
-  blocks_forward(m, batch->rows, first_row);
+  if (!m->passage)
+    blocks_forward(m, batch->rows, first_row);
+  else if (!m->passage->forward(m->passage->context, m, batch->rows, batch->tokens, error))
+    return false;
   struct head head = {.weight = m->head, .rows = batch->rows, .dtype = m->dtype};
   m->ops->head_evaluate(m->device, &head, m->final_x, m->targets, mask, slot, row_nats ? m->row_nats : NULL);
   if (!m->ops->download(m->device, &found, slot, sizeof found, error)) return false;

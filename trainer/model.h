@@ -57,6 +57,23 @@ struct model_observer {
   void (*see)(void *context, int64_t layer, int matrix, int64_t rows, const void *x);
 };
 
+struct model;
+
+// What comes in place of attention among the rows of a call, forward only (trainer/cache): rows are then `window` ones
+// of each sequence, and `attend` brings their queries, keys and values, in model->qkv, to blocks[layer].o and log_sum.
+struct model_attention {
+  void *context;
+  int64_t window;
+  void (*attend)(void *context, struct model *model, int64_t layer, int64_t rows);
+};
+
+// What whole windows go through in place of one pass over all their rows: brings `rows` tokens (the host's) to
+// model->final_x. False with an error.
+struct model_passage {
+  void *context;
+  bool (*forward)(void *context, struct model *model, int64_t rows, const int32_t *tokens, struct error *error);
+};
+
 // Has a part in each update: `before` when the gradients are finished, `after` when the optimizer has moved the
 // parameters and before they are prepared.
 struct model_partner {
@@ -78,9 +95,11 @@ struct model {
   enum dtype dtype;
   struct memory_plan memory;
   struct parameter_table table;
-  const struct model_observer *observer;  // NULL: nobody looks
-  const struct model_partner *partner;    // NULL: nobody else
-  struct model_origin origin;             // set by whoever opens the model for a run
+  const struct model_observer *observer;       // NULL: nobody looks
+  const struct model_partner *partner;         // NULL: nobody else
+  const struct model_attention *attention_by;  // NULL: among the rows
+  const struct model_passage *passage;         // NULL: all rows at once
+  struct model_origin origin;                  // set by whoever opens the model for a run
 
   // Device memory, laid out by the table.
   float *parameters;  // up to norms_end; the matrices behind them are of type `master`: model_parameter

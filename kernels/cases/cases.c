@@ -10,11 +10,25 @@
 #include "kernels/cases/operations.h"
 
 const struct operation *const operations[] = {
-    &operation_linear,   &operation_norm,       &operation_qkv,           &operation_attention,
-    &operation_swiglu,   &operation_head,       &operation_embedding,     &operation_optimizer,
-    &operation_convert,  &operation_fill,       &operation_weight_format, &operation_activation_format,
-    &operation_pruning,  &operation_momentum,   &operation_orthogonal,    &operation_dct,
-    &operation_matrices, &operation_directions,
+    &operation_linear,
+    &operation_norm,
+    &operation_qkv,
+    &operation_attention,
+    &operation_cached_attention,
+    &operation_swiglu,
+    &operation_head,
+    &operation_embedding,
+    &operation_optimizer,
+    &operation_convert,
+    &operation_fill,
+    &operation_weight_format,
+    &operation_activation_format,
+    &operation_pruning,
+    &operation_momentum,
+    &operation_orthogonal,
+    &operation_dct,
+    &operation_matrices,
+    &operation_directions,
 };
 const size_t operation_count = CASE_COUNT_OF(operations);
 
@@ -191,7 +205,7 @@ static void from_memory(enum case_type type, int64_t count, const void *memory, 
 
 bool case_supported(const struct op_case *c, const struct ops *ops, const struct device *device) {
   struct error why = {0};
-  if (!ops->dtype_supported(device, c->dtype)) return false;
+  if (!ops->dtype_supported(device, c->dtype) || (c->operation->there && !c->operation->there(ops))) return false;
   if (!c->operation->op_shape) return true;
   struct op_shape shape = c->operation->op_shape(c);
   return ops->shape_supported(device, c->operation->kind, &shape, &why);

@@ -119,8 +119,9 @@ struct operation {
   enum op_kind kind;
   // For the workspace and for what a backend supports; NULL: needs none, goes anywhere.
   struct op_shape (*op_shape)(const struct op_case *c);
-  void (*declare)(struct op_case *c);  // sets `arguments` and `weight`
-  void (*adjust)(struct op_case *c);   // changes what they were filled with; may be NULL
+  bool (*there)(const struct ops *ops);  // whether the backend has it; NULL: all have
+  void (*declare)(struct op_case *c);    // sets `arguments` and `weight`
+  void (*adjust)(struct op_case *c);     // changes what they were filled with; may be NULL
   // The results in double precision: those of the forward pass, returning the loss; after it the gradients and all else
   // (may be NULL).
   double (*forward)(const struct op_case *c);

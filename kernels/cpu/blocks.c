@@ -99,8 +99,26 @@ static void run_attention(struct device *device, struct attention_call *call, bo
 
 void cpu_attention_forward(struct device *device, const struct attention *shape, const void *q, const void *k,
                            const void *v, void *o, float *log_sum) {
-  struct attention_call call = {.shape = *shape, .q = q, .k = k, .v = v, .o = o, .log_sum = log_sum};
+  struct attention_call call = {.shape = *shape,
+                                .cache = {.capacity = shape->context, .keys = shape->context},
+                                .q = q,
+                                .k = k,
+                                .v = v,
+                                .o = o,
+                                .log_sum = log_sum};
   run_attention(device, &call, false);
+}
+
+// Products are in float32 whatever the type: keys come a few rows of queries at a time.
+void cpu_attention_cached(struct device *device, const struct attention *shape, const struct attention_cache *cache,
+                          const void *q, const void *k, const void *v, void *o, float *log_sum) {
+  struct attention_call call = {.shape = *shape, .cache = *cache, .q = q, .k = k, .v = v, .o = o, .log_sum = log_sum};
+  struct attention over = *shape;
+  over.context = cache->keys;
+  call.scratch_floats = attention_cached_scratch(device, &over);
+  size_t bytes = (size_t)call.scratch_floats * sizeof(float) * (size_t)device->threads;
+  if (!(call.scratch = device_scratch(device, bytes, "attention over a cache"))) return;
+  device_run(device, device->level->attention_forward, &call, shape->sequences * shape->heads, 1);
 }
 
 void cpu_attention_backward(struct device *device, const struct attention *shape, const void *q, const void *k,

@@ -180,6 +180,7 @@ const struct ops cpu_ops = {
     .qkv_forward = cpu_qkv_forward,
     .qkv_backward = cpu_qkv_backward,
     .attention_forward = cpu_attention_forward,
+    .attention_cached = cpu_attention_cached,
     .attention_backward = cpu_attention_backward,
     .swiglu_forward = cpu_swiglu_forward,
     .swiglu_backward = cpu_swiglu_backward,

@@ -65,6 +65,8 @@ size_t optimizer_scratch_bytes(int64_t count);
 // What multiplies in attention of this shape: a kernel for bfloat16 where we have one, NULL for float32.
 const struct bfloat16_kernel *attention_kernel(const struct device *device, const struct attention *shape);
 int64_t attention_scratch_stride(const struct device *device, const struct attention *shape, bool backward);  // floats
+// The same of attention over so many keys as shape->context, whose products are in float32.
+int64_t attention_cached_scratch(const struct device *device, const struct attention *shape);
 
 // blocks.c
 void cpu_embedding_forward(struct device *device, int64_t rows, int64_t width, int64_t vocabulary,
@@ -84,6 +86,8 @@ void cpu_qkv_backward(struct device *device, const struct attention *shape, cons
                       const void *d_v, const float *table, void *d_qkv);
 void cpu_attention_forward(struct device *device, const struct attention *shape, const void *q, const void *k,
                            const void *v, void *o, float *log_sum);
+void cpu_attention_cached(struct device *device, const struct attention *shape, const struct attention_cache *cache,
+                          const void *q, const void *k, const void *v, void *o, float *log_sum);
 void cpu_attention_backward(struct device *device, const struct attention *shape, const void *q, const void *k,
                             const void *v, const void *o, const float *log_sum, const void *d_o, void *d_q, void *d_k,
                             void *d_v);

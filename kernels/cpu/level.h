@@ -45,6 +45,8 @@ struct bfloat16_kernel;  // bfloat16.h
 struct bfloat16_packing;
 struct attention_call {  // items: forward sequences * heads, backward sequences * kv_heads
   struct attention shape;
+  // Forward: the keys that there are, a head's rows in k and v; of attention within the rows both are the context.
+  struct attention_cache cache;
   const void *q, *k, *v;
   void *o;
   float *log_sum;

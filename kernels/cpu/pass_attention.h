@@ -83,6 +83,11 @@ INLINE struct attention_block attention_block_at(int64_t first, int64_t rows, in
   return (struct attention_block){first, rows, block, left < KEY_BLOCK ? left : KEY_BLOCK, first - block};
 }
 
+// The same where every query sees all of the `keys`.
+INLINE struct attention_block whole_block_at(int64_t rows, int64_t block, int64_t keys) {
+  return (struct attention_block){keys, rows, block, keys - block < KEY_BLOCK ? keys - block : KEY_BLOCK, keys - block};
+}
+
 // How many keys of the block query `row` of the tile sees; 0 or less: none.
 INLINE int64_t keys_seen(const struct attention_block *at, int64_t row) {
   return row + at->diagonal + 1 < at->n ? row + at->diagonal + 1 : at->n;
@@ -176,26 +181,37 @@ INLINE void forward_exponentials(const struct attention_block *at, int64_t dim,
   }
 }
 
-// Outputs of a tile of queries divided by their sums, and the log-sums.
+// Outputs of a tile of queries divided by their sums, and the log-sums; `first` counts the call's queries.
 INLINE void forward_results(const struct attention_call *call, enum dtype dtype, int64_t item, int64_t first,
                             int64_t rows, const struct attention_forward_scratch *in) {
   int64_t context = call->shape.context, dim = call->shape.head_dim, heads = call->shape.heads;
   for (int64_t row = 0; row < rows; row++) {
     int64_t position = first + row, to = ((item / heads * context + position) * heads + item % heads) * dim;
-    vfloat factor = splat(1 / in->sums[row]);
-    for (int64_t d = 0; d < dim; d += LANES)
-      store_as_part(dtype, call->o, to + d, load_as_part(DTYPE_FLOAT32, in->output, row * dim + d, dim - d) * factor,
-                    dim - d);
-    call->log_sum[item * context + position] = in->maxima[row] + logf(in->sums[row]);
+    float *log_sum = &call->log_sum[item * context + position], here = in->maxima[row] + logf(in->sums[row]);
+    float share = 1, other = 0;  // of what is here and of what was there, by the sums of their exponentials
+    if (call->cache.merge) {
+      float both = (here > *log_sum ? here : *log_sum) + log1pf(expf(-fabsf(here - *log_sum)));
+      share = expf(here - both);
+      other = expf(*log_sum - both);
+      here = both;
+    }
+    vfloat factor = splat(share / in->sums[row]), kept = splat(other);
+    for (int64_t d = 0; d < dim; d += LANES) {
+      vfloat value = load_as_part(DTYPE_FLOAT32, in->output, row * dim + d, dim - d) * factor;
+      if (call->cache.merge) value += load_as_part(dtype, call->o, to + d, dim - d) * kept;
+      store_as_part(dtype, call->o, to + d, value, dim - d);
+    }
+    *log_sum = here;
   }
 }
 
 // One item is a query head of a sequence.
 INLINE void attention_forward_head(const struct attention_call *call, enum dtype dtype, int64_t item, float *scratch) {
   const struct attention *shape = &call->shape;
-  int64_t context = shape->context, dim = shape->head_dim, heads = shape->heads;
-  int64_t sequence = item / heads, head = item % heads;
-  int64_t kv_index = (sequence * shape->kv_heads + head / (heads / shape->kv_heads)) * context * dim;
+  const struct attention_cache *cache = &call->cache;
+  int64_t context = shape->context, keys_there = cache->keys, dim = shape->head_dim, heads = shape->heads;
+  int64_t sequence = item / heads, head = item % heads, earlier = keys_there - context;
+  int64_t kv_index = (sequence * shape->kv_heads + head / (heads / shape->kv_heads)) * cache->capacity * dim;
   float scale = 1 / sqrtf((float)dim);
   struct attention_forward_scratch in;
   in.queries = carve(&scratch, QUERY_TILE * dim);
@@ -203,10 +219,11 @@ INLINE void attention_forward_head(const struct attention_call *call, enum dtype
   in.scores = carve(&scratch, QUERY_TILE * KEY_BLOCK);
   in.maxima = carve(&scratch, QUERY_TILE);
   in.sums = carve(&scratch, QUERY_TILE);
-  float *keys = carve(&scratch, round_to_panel(context) * dim);
-  int64_t widened = dtype == DTYPE_FLOAT32 ? 0 : context * dim;
-  pack_transposed(as_floats(dtype, call->k, kv_index, context * dim, carve(&scratch, widened)), context, dim, keys);
-  const float *values = as_floats(dtype, call->v, kv_index, context * dim, carve(&scratch, widened));
+  float *keys = carve(&scratch, round_to_panel(keys_there) * dim);
+  int64_t widened = dtype == DTYPE_FLOAT32 ? 0 : keys_there * dim;
+  pack_transposed(as_floats(dtype, call->k, kv_index, keys_there * dim, carve(&scratch, widened)), keys_there, dim,
+                  keys);
+  const float *values = as_floats(dtype, call->v, kv_index, keys_there * dim, carve(&scratch, widened));
 
   for (int64_t first = 0; first < context; first += QUERY_TILE) {
     int64_t rows = context - first < QUERY_TILE ? context - first : QUERY_TILE;
@@ -215,8 +232,10 @@ INLINE void attention_forward_head(const struct attention_call *call, enum dtype
       in.maxima[row] = -INFINITY;
       in.sums[row] = 0;
     }
-    for (int64_t block = 0; block < first + rows; block += KEY_BLOCK) {
-      struct attention_block at = attention_block_at(first, rows, block);
+    int64_t seen = cache->all ? keys_there : earlier + first + rows;
+    for (int64_t block = 0; block < seen; block += KEY_BLOCK) {
+      struct attention_block at =
+          cache->all ? whole_block_at(rows, block, keys_there) : attention_block_at(earlier + first, rows, block);
       block_scores(&at, dim, in.queries, keys, in.scores);
       forward_exponentials(&at, dim, &in);
       block_over_keys(&at, dim, in.scores, values, in.output);

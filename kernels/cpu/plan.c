@@ -48,10 +48,16 @@ int64_t attention_scratch_stride(const struct device *device, const struct atten
   return (device->level->attention_scratch(shape, attention_kernel(device, shape), backward) + 15) / 16 * 16;
 }
 
+int64_t attention_cached_scratch(const struct device *device, const struct attention *shape) {
+  return (device->level->attention_scratch(shape, NULL, false) + 15) / 16 * 16;
+}
+
 const struct bfloat16_kernel *attention_kernel(const struct device *device, const struct attention *shape) {
   const struct bfloat16 *library = shape->dtype == DTYPE_BFLOAT16 ? gemm_bfloat16(device->gemm) : NULL;
   return library ? bfloat16_kernel(library) : NULL;
 }
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 static struct attention attention_of(const struct op_shape *shape) {
   return (struct attention){.sequences = 1,
@@ -62,16 +68,15 @@ static struct attention attention_of(const struct op_shape *shape) {
                             .dtype = shape->dtype};
 }
 
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
 size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const struct op_shape *shape) {
   struct attention attention = attention_of(shape);
   switch (kind) {
     case OP_RMSNORM:
       return shape->training ? norm_scratch_bytes(shape->rows, shape->width) : 0;
     case OP_ATTENTION:
-      return (size_t)attention_scratch_stride(device, &attention, shape->training) * sizeof(float) *
-             (size_t)device->threads;
+      return larger((size_t)attention_scratch_stride(device, &attention, shape->training),
+                    (size_t)attention_cached_scratch(device, &attention)) *
+             sizeof(float) * (size_t)device->threads;
     case OP_HEAD:
       return head_scratch_bytes(shape->rows, shape->vocabulary, shape->dtype, shape->training);
     case OP_OPTIMIZER:

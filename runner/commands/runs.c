@@ -115,8 +115,8 @@ static void list_columns(const struct run_field *own, size_t own_count, struct s
   const char *const *names = store ? store_run_columns(store, &count) : NULL;
   for (int i = 0; i < count; i++) {
     if (run_column_find(names[i]) || field_find(names[i], NULL)) continue;
-    const struct task_result *result = NULL;
-    if (task_of_result(names[i], &result))
+    const struct task_result *result = run_result_find(names[i]);
+    if (result)
       list_column(&table, names[i], result->unit, result->help);
     else if (!(own_count && task_of_field(names[i])))  // the spec's task has them among its own
       list_column(&table, names[i], NULL, task_of_field(names[i]) ? "field of a task" : "field of a spec's own");

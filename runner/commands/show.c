@@ -46,7 +46,7 @@ static void print_own_settings(const struct store_rows *rows, struct arena *aren
   for (int i = 0; i < store_rows_columns(rows); i++) {
     const char *name = store_rows_name(rows, i);
     struct value value = store_rows_value(rows, i);
-    if (run_column_find(name) || run_column_of_task(name) || field_find(name, NULL) || value.kind == VALUE_MISSING)
+    if (run_column_find(name) || run_column_is_result(name) || field_find(name, NULL) || value.kind == VALUE_MISSING)
       continue;
     printf("  %-26s %s\n", name, value_human(name, &value, arena));
   }
@@ -110,7 +110,7 @@ static void print_results(const struct store_rows *rows, struct arena *arena) {
   for (int i = 0; i < store_rows_columns(rows); i++) {
     const char *name = store_rows_name(rows, i);
     struct value value = store_rows_value(rows, i);
-    if (!run_column_of_task(name) || value.kind == VALUE_MISSING) continue;
+    if (!run_column_is_result(name) || value.kind == VALUE_MISSING) continue;
     text_table_cell(&results, "%s", name);
     text_table_cell(&results, "%s", value_human(name, &value, arena));
   }

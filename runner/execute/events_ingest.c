@@ -208,7 +208,7 @@ static bool put_results(struct ingest *ingest, json_t *results, struct error *er
   json_t *value;
   if (!ingest->write) return true;
   json_object_foreach(results, name, value) {
-    if (!json_is_number(value) || !run_column_of_task(name)) continue;
+    if (!json_is_number(value) || !run_column_is_result(name)) continue;
     if (!store_result_put(ingest->store, ingest->id, name, json_number_value(value), error)) return false;
   }
   return true;

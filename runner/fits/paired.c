@@ -13,7 +13,7 @@ static bool is_setting(const char *name) {
   if (field) return field->effect == EFFECT_COUNTS;
   const struct run_column *column = run_column_find(name);
   return column ? column->role == RUN_SETTING || strcmp(name, "stage") == 0
-                : !run_column_of_task(name);  // else a spec's own field
+                : !run_column_is_result(name);  // else a spec's own field
 }
 
 static const char *setting_text(struct arena *arena, const struct value *value) {

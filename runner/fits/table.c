@@ -12,7 +12,7 @@
 
 // A column that is in no table is a field of a spec's own: rows that differ in it are not alike.
 static enum column_role role_of(const char *name) {
-  if (!run_column_find(name) && !field_find(name, NULL) && !run_column_of_task(name)) return ROLE_SETTING;
+  if (!run_column_find(name) && !field_find(name, NULL) && !run_column_is_result(name)) return ROLE_SETTING;
   static const enum column_role roles[] = {[RUN_NOTE] = ROLE_UNKNOWN,
                                            [RUN_SETTING] = ROLE_SETTING,
                                            [RUN_QUANTITY] = ROLE_QUANTITY,

@@ -8,7 +8,7 @@
 
 // A run field, or one that a spec declares.
 static bool is_setting(const char *column) {
-  return field_find(column, NULL) || (!run_column_find(column) && !run_column_of_task(column));
+  return field_find(column, NULL) || (!run_column_find(column) && !run_column_is_result(column));
 }
 
 // The values of settings run by run, as text.

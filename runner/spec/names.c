@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "trainer/tasks/task.h"
+#include "trainer/stages/results.h"
 
 bool run_name_find(const struct spec *spec, const char *name, struct run_name *found) {
   const struct run_column *column = run_column_find(name);
@@ -20,6 +20,9 @@ bool run_name_find(const struct spec *spec, const char *name, struct run_name *f
 
 bool run_result_known(const struct spec *spec, const char *name) {
   if (spec && spec->task && task_of_result(name, NULL) == spec->task) return true;
+  const struct stage_result *of_stage = stage_result_find(name);
+  for (size_t i = 0; spec && of_stage && i < spec->stage_count; i++)
+    if (strcmp(spec->stages[i].stage->name, of_stage->stage) == 0) return true;
   const struct run_column *column = run_column_find(name);
   return column && run_column_listed(column) && !column->planned;
 }
@@ -45,7 +48,7 @@ static const char *same_part(const char *name, const char *const *names, size_t 
 const char *run_name_nearest(const struct spec *spec, const char *name, bool with_results) {
   const struct task *task = spec ? spec->task : NULL;
   size_t more = task ? task->field_count + task->result_count : 0;
-  const char **names = memory_get((run_field_count + run_column_count + more) * sizeof *names);
+  const char **names = memory_get((run_field_count + run_column_count + stage_result_count + more) * sizeof *names);
   size_t count = 0, of_trainings;
   for (size_t i = 0; task && i < task->field_count; i++) names[count++] = task->fields[i].path;
   for (size_t i = 0; task && with_results && i < task->result_count; i++) names[count++] = task->results[i].name;
@@ -56,6 +59,8 @@ const char *run_name_nearest(const struct spec *spec, const char *name, bool wit
       if (results ? run_result_known(NULL, run_columns[i].name) : run_columns[i].planned != NULL)
         names[count++] = run_columns[i].name;
   of_trainings = count;
+  for (size_t i = 0; i < stage_result_count && with_results; i++)
+    if (run_result_known(spec, stage_results[i].result.name)) names[count++] = stage_results[i].result.name;
   for (size_t i = 0; i < run_field_count; i++)
     if (run_fields[i].stage && !task) names[count++] = run_fields[i].path;
   const char *nearest = same_part(name, names, of_trainings);  // lr is train.lr before it is a stage's

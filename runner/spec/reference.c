@@ -6,7 +6,7 @@
 #include "runner/spec/names.h"
 #include "runner/spec/schema.h"
 #include "runner/spec/schema_write.h"
-#include "trainer/tasks/task.h"
+#include "trainer/stages/results.h"
 
 static const char *type_of(const struct run_field *field) {
   static const char *const names[] = {"whole number", "number", "true or false", "choice", "text", "list of texts"};
@@ -72,6 +72,13 @@ void schema_markdown(struct text *out) {
     for (const struct task_result *r = run_tasks[t]->results; r < run_tasks[t]->results + run_tasks[t]->result_count;
          r++)
       text_format(out, "| `%s` | %s | %s |\n", r->name, r->unit, r->help);
+  text_add(out,
+           "\n## Results of stages\n\n"
+           "What runs of a stage report beside `loss` and the columns of the store, in the same way.\n\n"
+           "| name | unit | meaning |\n|---|---|---|\n");
+  for (size_t i = 0; i < stage_result_count; i++)
+    text_format(out, "| `%s` | %s | %s |\n", stage_results[i].result.name, stage_results[i].result.unit,
+                stage_results[i].result.help);
 }
 
 // ---- keys of fit entries ----

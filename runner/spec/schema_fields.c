@@ -1,5 +1,6 @@
 // The part of the schema that the table of run fields says. Three shapes of the same fields are in it: plain values
 // (base, corpus), axes (grid, zip) and derivations (set), each nested and dotted.
+#include <stdlib.h>
 #include <string.h>
 
 #include "runner/spec/schema_write.h"
@@ -47,12 +48,33 @@ static struct schema_property value_of(const struct run_field *field, struct are
   }
   if (field->type <= FIELD_NUMBER) value.or_reference = text_of(field, arena).key;
   if (field->groups & GROUP_FORMAT) value.or_reference = "format";
+  if (field->groups & GROUP_WORD_NUMBER) value.or_reference = arena_format(arena, "mapping:%s", field->path);
   if (field->type == FIELD_TEXT) value.limits[0] = (struct schema_limit){"minLength", 1};
   if (field->type == FIELD_LIST) value.limits[0] = (struct schema_limit){"minItems", 1};
   if (field->type == FIELD_CHOICE) value.choices = text_split(arena, field->choices, "|", &value.choice_count);
   if (*field->fallback && strcmp(field->fallback, "auto") != 0) value.fallback = field->fallback;
   if (field->unit) value.description = arena_format(arena, "%s [%s]", field->help, field->unit);
   return value;
+}
+
+// {higgs: 2} for the choice higgs2: each word with the numbers that it has.
+static void put_word_numbers(struct json_writer *json, const struct run_field *field, struct arena *arena) {
+  size_t count = 0, words = 0;
+  const char *const *choices = text_split(arena, field->choices, "|", &count);
+  struct schema_property *all = arena_array(arena, count, sizeof *all);
+  for (size_t i = 0; i < count; i++) {
+    size_t length = strcspn(choices[i], "0123456789");
+    double number = strtod(choices[i] + length, NULL);
+    if (!choices[i][length]) continue;
+    const char *word = arena_copy(arena, choices[i], length);
+    if (words && strcmp(all[words - 1].key, word) == 0)
+      all[words - 1].limits[1].value = number;
+    else
+      all[words++] = (struct schema_property){word, "integer", .limits = {{"minimum", number}, {"maximum", number}}};
+  }
+  schema_object(json,
+                &(struct schema_object){arena_format(arena, "mapping:%s", field->path),
+                                        .description = "a word and its number", .properties = all, .count = words});
 }
 
 // One value, a list, or for numbers a range.
@@ -122,6 +144,7 @@ void schema_field_definitions(struct json_writer *json) {
       const struct schema_property text = text_of(schema_field_at(i), &arena);
       if (text.pattern) schema_property(json, &text);
     }
+    if (schema_field_at(i)->groups & GROUP_WORD_NUMBER) put_word_numbers(json, schema_field_at(i), &arena);
     schema_property(json, &value);
     schema_property(json, &axis);
   }

@@ -84,6 +84,13 @@ static bool read_list(struct spec_reader *reader, const struct run_field *field,
   return fine;
 }
 
+// {higgs: 2} of a field that has the choice higgs2: that, else the same with what was written, which is none.
+static const char *word_and_number(const struct run_field *field, const struct node *node, struct arena *arena) {
+  if (!(field->groups & GROUP_WORD_NUMBER) || node->kind != NODE_MAPPING) return NULL;
+  if (node->count != 1 || node->items[0]->kind != NODE_SCALAR) return NULL;
+  return arena_format(arena, "%.40s%.40s", node->keys[0]->text, node->items[0]->text);
+}
+
 bool spec_read_value(struct spec_reader *reader, const struct run_field *field, const struct node *node,
                      struct spec_value *value) {
   struct diagnostics *diagnostics = reader->diagnostics;
@@ -104,7 +111,8 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
     kind = arena_string(&reader->spec->arena, text_string(&choices));
     text_free(&choices);
   }
-  if (node->kind != NODE_SCALAR) {
+  const char *joined = word_and_number(field, node, &reader->spec->arena);
+  if (node->kind != NODE_SCALAR && !joined) {
     node_error(node, diagnostics,
                node->kind == NODE_SEQUENCE || node_find(node, "log") || node_find(node, "linear") ||
                        node_find(node, "range") || node_find(node, "seeds")
@@ -113,12 +121,12 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
                "%s must be %s, not %s", field->path, kind, node_kind_name(node));
     return false;
   }
-  if (node_is_null(node)) {
+  if (!joined && node_is_null(node)) {
     node_error(node, diagnostics, field->auto_allowed ? "write auto, or leave the line out" : "leave the line out",
                "%s has no value", field->path);
     return false;
   }
-  if (node->quoted && field->type <= FIELD_BOOLEAN) {
+  if (!joined && node->quoted && field->type <= FIELD_BOOLEAN) {
     // One value after all without them, or several.
     bool several = strchr(node->text, ',') && strlen(node->text) <= 100;
     const char *list = arena_format(&reader->spec->arena, "a list has brackets: [%s]", node->text);
@@ -127,7 +135,7 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
     return false;
   }
   struct error error = {0};
-  const char *text = node->text;
+  const char *text = joined ? joined : node->text;
   if (field->file_ending && ends_with(text, field->file_ending)) text = spec_file_path(reader, text);
   if (!spec_set_text(reader->spec, &reader->scratch, field, text, &reader->spec->arena, &error)) {
     node_fail(node, diagnostics, &error);
@@ -267,7 +275,7 @@ static bool read_range(struct spec_reader *reader, const struct run_field *field
 bool spec_read_axis(struct spec_reader *reader, const struct run_field *field, const struct node *key,
                     const struct node *node, struct spec_axis *axis) {
   *axis = (struct spec_axis){.field = field, .key = key};
-  bool format = node->kind == NODE_MAPPING && is_format(reader->spec, field);
+  bool format = node->kind == NODE_MAPPING && (is_format(reader->spec, field) || field->groups & GROUP_WORD_NUMBER);
   if (node->kind == NODE_MAPPING && !format) return read_range(reader, field, node, axis);
   if (node->kind == NODE_SCALAR || format) {
     axis->constant = true;

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trainer/compress/compress.h"
 #include "trainer/data/suites.h"
+#include "trainer/stages/evaluate_cache.h"
 #include "trainer/stages/evaluate_rows.h"
 #include "trainer/stages/evaluate_suites.h"
 #include "trainer/stages/work.h"
@@ -22,7 +24,6 @@ bool evaluate_stage_skips(const struct run_config *config) {
 
 bool evaluate_stage_resolve(struct run_config *config, const struct corpus_facts *facts, struct arena *arena,
                             struct error *error) {
-  (void)arena;
   int64_t context = config->model.context;
   if (config->evaluate.tokens == AUTO_INTEGER) config->evaluate.tokens = config->train.final_eval_tokens;
   if (config->evaluate.new_tokens == AUTO_INTEGER)
@@ -38,6 +39,7 @@ bool evaluate_stage_resolve(struct run_config *config, const struct corpus_facts
                      config->evaluate.prompts, facts->validation_tokens / context) ||
            error_about(error, "evaluate.prompts", NULL);
   if (config->evaluate.suite_symbols == AUTO_INTEGER) config->evaluate.suite_symbols = config->corpus.suites_symbols;
+  if (!evaluate_cache_check(config, arena, error)) return false;
   return config->evaluate.suite_tokens == 0 ||
          suite_fits(config->evaluate.suite_symbols, config->model.vocabulary, context, "evaluate.suite_symbols", error);
 }
@@ -46,7 +48,12 @@ double evaluate_stage_forward_tokens(const struct run_config *config, const stru
   double windows = (double)config->evaluate.prompts, most = facts->known ? (double)facts->validation_tokens : INFINITY;
   // Both models; of the prompts the first one every token, the other once.
   return 2 * fmin((double)config->evaluate.tokens, most) + 2 * SUITE_COUNT * (double)config->evaluate.suite_tokens +
-         windows * (double)config->model.context * (double)(config->evaluate.new_tokens + 1);
+         windows * (double)config->model.context * (double)(config->evaluate.new_tokens + 1) +
+         evaluate_cache_forward_tokens(config);
+}
+
+const char *evaluate_stage_libraries(const struct run_config *config, struct arena *arena) {
+  return evaluate_predicts_cache(config) ? compress_library(arena) : NULL;
 }
 
 // ---- on the validation tokens ----
@@ -77,7 +84,7 @@ static bool decode(struct two_models *two, int64_t windows, int64_t prompt, int6
                    struct error *error) {
   const struct run_config *c = &two->models[0]->config;
   for (int64_t i = 0; i < count; i++) {
-    if (!two_models_forward(two, windows * c->model.context, tokens, error)) return false;
+    if (!two_models_forward_one(two, 0, windows * c->model.context, tokens, error)) return false;
     for (int64_t w = 0; w < windows; w++) {
       int64_t row = w * c->model.context + prompt + i - 1;
       if (!two_models_logits(two, 0, row, 1, error)) return false;
@@ -147,13 +154,16 @@ static bool hold_against(struct stage_work *work, struct model *root, struct err
   struct row_sums sums = {0};
   struct evaluation evaluation;
   struct suite_results suites = {0};
+  struct evaluated_cache cache = {0};
   double common = NAN, before = NAN;
-  bool fine = root_loss(work, root, &before, error) &&
-              stage_evaluate(work, work->run.file.config.evaluate.tokens, &evaluation, error) &&
-              two_models_make(&two, root, work->run.model, error) && compare_windows(work, &two, &sums, error) &&
-              compare_decoding(work, &two, &common, error) && suites_measure(work, &two, &suites, error);
+  bool fine = root_loss(work, root, &before, error) && evaluate_cache_open(work, &cache, error) &&
+              stage_evaluate(work, work->run.file.config.evaluate.tokens, &evaluation, error);
+  if (fine) evaluate_cache_seen(work, &cache);
+  fine = fine && two_models_make(&two, root, work->run.model, error) && compare_windows(work, &two, &sums, error) &&
+         compare_decoding(work, &two, &common, error) && suites_measure(work, &two, &suites, error);
   two_models_free(&two);
-  if (!fine) return false;
+  evaluate_cache_close(&cache);
+  if (!fine || !evaluate_cache_report(work, &cache, error)) return false;
   double rows = (double)sums.rows, targets = (double)sums.targets;
   struct stage_number numbers[6 + SUITE_COUNT * SUITE_NUMBERS] = {
       {"root_loss", before},

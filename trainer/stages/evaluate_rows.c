@@ -4,25 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "kernels/bfloat16.h"
-
-static bool widen(struct model *m, const void *from, enum dtype dtype, int64_t count, float *out, struct error *error) {
-  if (dtype == DTYPE_FLOAT32) return m->ops->download(m->device, out, from, (size_t)count * sizeof *out, error);
-  uint16_t *halves = memory_get((size_t)count * sizeof *halves);
-  bool fine = m->ops->download(m->device, halves, from, (size_t)count * sizeof *halves, error);
-  for (int64_t i = 0; i < count && fine; i++) out[i] = bfloat16_value(halves[i]);
-  free(halves);
-  return fine;
-}
-
-// The head's matrix, rounded to the products' type where that is narrower, as the loss takes it.
-static bool read_head(struct model *m, float *head, struct error *error) {
-  int64_t count = m->config.model.vocabulary * m->config.model.width;
-  enum dtype master = m->config.model.tied_head ? DTYPE_FLOAT32 : m->master;
-  if (!widen(m, model_parameter(m, m->table.head), master, count, head, error)) return false;
-  for (int64_t i = 0; i < count && m->dtype != DTYPE_FLOAT32; i++) head[i] = bfloat16_value(bfloat16_nearest(head[i]));
-  return true;
-}
+#include "trainer/readout.h"
 
 bool two_models_make(struct two_models *two, struct model *first, struct model *second, struct error *error) {
   const struct run_config *c = &first->config;
@@ -31,7 +13,7 @@ bool two_models_make(struct two_models *two, struct model *first, struct model *
     two->heads[i] = memory_get((size_t)(c->model.vocabulary * c->model.width) * sizeof(float));
     two->x[i] = memory_get((size_t)(first->rows * c->model.width) * sizeof(float));
     two->logits[i] = memory_get((size_t)(LOGIT_ROWS * c->model.vocabulary) * sizeof(float));
-    if (!read_head(two->models[i], two->heads[i], error)) return false;
+    if (!model_read_head(two->models[i], two->heads[i], error)) return false;
   }
   two->gemm = gemm_open(GEMM_AUTO, (int)c->train.threads, error);
   return two->gemm != NULL;
@@ -48,15 +30,18 @@ void two_models_free(struct two_models *two) {
 }
 
 bool two_models_forward(struct two_models *two, int64_t rows, const int32_t *tokens, struct error *error) {
-  for (int i = 0; i < two->count; i++) {
-    struct model *m = two->models[i];
-    // A device has one workspace: the model's whose turn it is.
-    m->ops->set_workspace(m->device, m->workspace, (size_t)m->memory.workspace);
-    if (!model_forward(m, rows, tokens, error) ||
-        !widen(m, m->final_x, m->dtype, rows * m->config.model.width, two->x[i], error))
-      return false;
-  }
+  for (int i = 0; i < two->count; i++)
+    if (!two_models_forward_one(two, i, rows, tokens, error)) return false;
   return true;
+}
+
+bool two_models_forward_one(struct two_models *two, int which, int64_t rows, const int32_t *tokens,
+                            struct error *error) {
+  struct model *m = two->models[which];
+  // A device has one workspace: the model's whose turn it is.
+  m->ops->set_workspace(m->device, m->workspace, (size_t)m->memory.workspace);
+  return model_forward(m, rows, tokens, error) &&
+         model_read(m, m->final_x, m->dtype, rows * m->config.model.width, two->x[which], error);
 }
 
 bool two_models_logits(struct two_models *two, int which, int64_t first, int64_t count, struct error *error) {

@@ -21,6 +21,9 @@ bool two_models_make(struct two_models *two, struct model *first, struct model *
 void two_models_free(struct two_models *two);
 // Whole windows through both models.
 bool two_models_forward(struct two_models *two, int64_t rows, const int32_t *tokens, struct error *error);
+// The same through the first model (0) or the second (1) alone: logits of the other are then those of its last pass.
+bool two_models_forward_one(struct two_models *two, int which, int64_t rows, const int32_t *tokens,
+                            struct error *error);
 // Logits of rows [first, first + count) of the last pass, count at most LOGIT_ROWS, in two->logits. `which` 0 or 1.
 bool two_models_logits(struct two_models *two, int which, int64_t first, int64_t count, struct error *error);
 

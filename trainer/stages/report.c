@@ -46,6 +46,12 @@ bool report_stage_done(struct stage_work *work, const struct evaluation *evaluat
   put_finite(json, "irreducible_loss", t->facts.irreducible_loss);
   for (size_t i = 0; i < count; i++) put_finite(json, numbers[i].key, numbers[i].value);
   if (work->note) json_key_string(json, work->note_key, work->note);
+  if (work->result_count) {
+    json_key(json, "results");
+    json_object_begin(json);
+    for (size_t i = 0; i < work->result_count; i++) put_finite(json, work->results[i].key, work->results[i].value);
+    json_object_end(json);
+  }
   json_key_number(json, "wall_seconds", training_seconds(t));
   json_key_integer(json, "peak_memory", (int64_t)usage.ru_maxrss * 1024);
   if (t->checkpointed) json_key_string(json, "checkpoint", checkpoint_name(&t->arena, t->checkpointed));

@@ -87,6 +87,7 @@ const struct stage stages[] = {
      .skips = evaluate_stage_skips,
      .resolve = evaluate_stage_resolve,
      .forward_tokens = evaluate_stage_forward_tokens,
+     .libraries = evaluate_stage_libraries,
      .work = evaluate_stage_work},
 };
 const size_t stage_count = sizeof stages / sizeof *stages;

@@ -4,6 +4,8 @@
 #include "trainer/stages/values.h"
 #include "trainer/training.h"
 
+struct stage_number;
+
 // A finished run that a stage reads: its configuration, and its newest whole checkpoint.
 struct stage_source {
   struct run_file file;
@@ -16,10 +18,12 @@ struct stage_work {
   struct training run;
   const struct stage *stage;
   struct stage_source parent;
-  const char *parent_format;          // what the parent's model still does to activations, see format_after_weights
-  volatile sig_atomic_t *stop_asked;  // or NULL
-  bool stopped;                       // work came back since it was asked to
-  const char *note_key, *note;        // a text of `done` beside its numbers, or NULL
+  const char *parent_format;           // what the parent's model still does to activations, see format_after_weights
+  volatile sig_atomic_t *stop_asked;   // or NULL
+  bool stopped;                        // work came back since it was asked to
+  const char *note_key, *note;         // a text of `done` beside its numbers, or NULL
+  const struct stage_number *results;  // of the stage's own (results.h), in the arena; NAN: left out
+  size_t result_count;
 };
 
 // Does what config.json asks for, from the parent's checkpoint to an end. Exit codes are those of trainer_run; a stage

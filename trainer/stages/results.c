@@ -1,0 +1,36 @@
+// See results.h.
+#include "trainer/stages/results.h"
+
+#include <string.h>
+
+#define EVALUATE(name, unit, help)               \
+  {                                              \
+    "evaluate", { "evaluate." name, unit, help } \
+  }
+
+const struct stage_result stage_results[] = {
+    EVALUATE(
+        "cache_bits", "bits",
+        "with a kv_cache: stored bits a value of the keys and values that are stored in few, scales included, mean "
+        "over layers"),
+    EVALUATE("cache_held_bits", "bits", "the same of all tokens of a whole window, 16 for those that stay as they are"),
+    EVALUATE("cache_error", "", "squared error of what is read back over the squares, of all that is stored"),
+    EVALUATE("cache_equivalent_bits", "bits", "-log4 of cache_error: bits of an ideal code of Gaussian values with it"),
+    EVALUATE(
+        "cache_bits_saved", "bits",
+        "of aqua: 1/2 log2 of the error of the same code without prediction over the error, mean over layers but the "
+        "first"),
+    EVALUATE("cache_bits_explained", "bits",
+             "of aqua: 1/2 log2 of the squares over what the prediction leaves of them, mean over the same"),
+    EVALUATE(
+        "cache_rule", "",
+        "of aqua: the error over that without prediction, over the share of the squares that the prediction leaves; "
+        "1 where the code errs alike on both"),
+};
+const size_t stage_result_count = sizeof stage_results / sizeof *stage_results;
+
+const struct stage_result *stage_result_find(const char *name) {
+  for (size_t i = 0; i < stage_result_count; i++)
+    if (strcmp(stage_results[i].result.name, name) == 0) return &stage_results[i];
+  return NULL;
+}
