@@ -30,6 +30,8 @@ const struct plot_kind plot_kinds[] = {
     {"layer-bits", "of stages: stored bits a weight, by block and matrix", false, false},
     {"layer-sparsity", "of stages: share of zeros, by block and matrix", false, false},
     {"metrics", "metrics of the solution over training tokens, up to six, one line a configuration", false, false},
+    {"drafts-vs-nodes", "of draft trees: accepted tokens per step against nodes, with formula and bound", false, false},
+    {"drafts-vs-size", "the same against the size of the model whose predictions are drafted", false, false},
     {NULL, NULL, false, false},
 };
 
@@ -58,6 +60,8 @@ static plot_builder *const builders[] = {
     plot_layer_bits,
     plot_layer_sparsity,
     plot_metrics,
+    plot_drafts_vs_nodes,
+    plot_drafts_vs_size,
 };
 
 _Static_assert(sizeof builders / sizeof *builders + 1 == sizeof plot_kinds / sizeof *plot_kinds,
