@@ -99,4 +99,4 @@ plot_builder plot_loss_curves, plot_loss_vs_parameters, plot_loss_vs_tokens, plo
     plot_pareto, plot_pareto_bytes, plot_pareto_seconds, plot_loss_vs_learning_rate, plot_rho_vs_gmse,
     plot_loss_curves_end, plot_best_format, plot_precision_regions, plot_product_rule, plot_rollouts,
     plot_density_vs_compute, plot_layer_errors, plot_layer_bits, plot_layer_sparsity, plot_metrics, plot_contours,
-    plot_bootstrap_scatter, plot_scaling_collapse;
+    plot_bootstrap_scatter, plot_scaling_collapse, plot_drafts_vs_nodes, plot_drafts_vs_size;

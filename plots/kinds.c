@@ -35,6 +35,8 @@ const struct plot_kind plot_kinds[] = {
      true},
     {"scaling-collapse", "loss curves scaled onto one another: reducible loss over its end, by the share of the tokens",
      false, true},
+    {"drafts-vs-nodes", "of draft trees: accepted tokens per step against nodes, with formula and bound", false, false},
+    {"drafts-vs-size", "the same against the size of the model whose predictions are drafted", false, false},
     {NULL, NULL, false, false},
 };
 
@@ -66,6 +68,8 @@ static plot_builder *const builders[] = {
     plot_contours,
     plot_bootstrap_scatter,
     plot_scaling_collapse,
+    plot_drafts_vs_nodes,
+    plot_drafts_vs_size,
 };
 
 _Static_assert(sizeof builders / sizeof *builders + 1 == sizeof plot_kinds / sizeof *plot_kinds,

@@ -193,6 +193,13 @@ struct plot_metric {
   const double *tokens, *values;  // ascending tokens
 };
 
+// Draft trees of speculative decoding; nodes not positive: the run grew none.
+struct plot_draft {
+  double nodes, accepted;  // accepted tokens per verification step
+  double mu;               // mean entropy of the next-token laws, in nats
+  double renewal, bound;   // what theory says of accepted
+};
+
 struct plot_run {
   const char *id;
   const char *format;         // "none" for full precision
@@ -210,6 +217,7 @@ struct plot_run {
   const char *optimizer;      // NULL: not known
   const struct plot_metric *metrics;
   size_t metric_count;
+  struct plot_draft draft;
 };
 
 // What stages made of one matrix of the models: the mean over runs that are shown as one, with the least and the most.

@@ -128,8 +128,7 @@ const struct run_field run_fields[] = {
      HELP("tokens of one optimizer step, a multiple of context")},
     {INTEGER(train.accumulation, 1, 1e6), DEFAULT("1"), COUNTS,
      HELP("micro-batches a step's gradient is summed over: memory, and rounding, are all that it changes")},
-    {CHOICE(train.optimizer, "adamw|sgd|lion|muon|normuon|soap|shampoo|ldadam|dct_adamw|trion"), DEFAULT("adamw"),
-     COUNTS, GROUP(STATE),
+    {CHOICE(train.optimizer, OPTIMIZERS), DEFAULT("adamw"), COUNTS, GROUP(STATE),
      HELP("what moves the parameters; each reads fields of its own, and no others of these may be given "
           "(docs/optimizers.md)")},
     {CHOICE(train.master_weights, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_masters),

@@ -12,3 +12,5 @@
 #define COUNTS .effect = EFFECT_COUNTS
 #define NO_EFFECT .effect = EFFECT_NONE
 #define HELP(line) .help = line
+// The words of train.optimizer, which tasks with networks have too.
+#define OPTIMIZERS "adamw|sgd|lion|muon|normuon|soap|shampoo|ldadam|dct_adamw|trion"

@@ -11,8 +11,9 @@ static const double surely = 0.05;
 static void say(const struct paired *paired, struct text *detail) {
   const struct paired_request *request = &paired->request;
   bool loss = request->match != MATCH_LOSS;
+  const char *unit = request->match == MATCH_COLUMN ? "" : " nats";
   if (loss)
-    text_format(detail, "right less left: %+.4f nats", paired->mean);
+    text_format(detail, "right less left: %+.4f%s", paired->mean, unit);
   else
     text_format(detail, "the right needs %+.1f %% of the left's %s", 100 * expm1(paired->mean),
                 paired_match_names[request->measure]);

@@ -32,6 +32,7 @@ static double number_of(const struct store_rows *rows, const char *name) {
 
 static void add_run(struct paired *paired, struct paired_group *group, size_t *room, const struct store_rows *rows) {
   struct arena *arena = &paired->arena;
+  const char *measure = paired->request.measure_column, *match = paired->request.match_column;
   if (group->count == *room) {
     group->runs = arena_grow(arena, group->runs, *room, 2 * *room + 32, sizeof *group->runs);
     *room = 2 * *room + 32;
@@ -39,7 +40,8 @@ static void add_run(struct paired *paired, struct paired_group *group, size_t *r
   struct paired_run *run = &group->runs[group->count++];
   *run = (struct paired_run){.id = arena_string(arena, store_rows_get(rows, "id").text),
                              .state = run_state_parse(store_rows_get(rows, "state").text),
-                             .loss = number_of(rows, "loss"),
+                             .loss = number_of(rows, measure ? measure : "loss"),
+                             .matched = match ? number_of(rows, match) : NAN,
                              .tokens = number_of(rows, "tokens"),
                              .flops = number_of(rows, "flops"),
                              .train_seconds = number_of(rows, "train_seconds"),
@@ -346,7 +348,9 @@ struct paired_request paired_request_of(const struct spec_comparison *comparison
                                  .ignored_count = comparison->ignored_count,
                                  .match = comparison->match,
                                  .along = comparison->along,
-                                 .measure = comparison->measure};
+                                 .measure = comparison->measure,
+                                 .match_column = comparison->match_column,
+                                 .measure_column = comparison->measure_column};
 }
 
 void paired_free(struct paired *paired) { arena_free(&paired->arena); }

@@ -15,7 +15,9 @@
 // in which flops and seconds are taken in proportion to the tokens; a curve's loss is the lowest so far. Along
 // `ladders`, between the ends of a group's runs that share all but what sizes and lengths follow from (model.*,
 // train.tokens and the like), those that no smaller x beats; each step of B's ladder is held against A's. Between
-// neighbours the loss is linear in ln x. Nothing is extrapolated: what lies outside the other's range is left out and
+// neighbours the loss is linear in ln x. At a matched column, a result of a task: ladders of all runs of a group that
+// are alike in the shared settings, whatever else they differ in; what is compared, another result, is linear in x
+// between neighbours. Nothing is extrapolated: what lies outside the other's range is left out and
 // counted.
 #pragma once
 #include <stdio.h>
@@ -33,13 +35,15 @@ struct paired_request {
   size_t ignored_count;
   enum paired_match match;
   enum paired_along along;
-  enum paired_match measure;  // at matched loss: what is compared (MATCH_FLOPS, _TOKENS, _SECONDS)
+  enum paired_match measure;                  // at matched loss: what is compared (MATCH_FLOPS, _TOKENS, _SECONDS)
+  const char *match_column, *measure_column;  // MATCH_COLUMN: results of a task; else NULL
 };
 
 struct paired_run {
   const char *id;
   enum run_state state;
-  double loss, tokens, flops, train_seconds;  // NAN: not known
+  double loss, tokens, flops, train_seconds;  // NAN: not known; loss: or measure_column
+  double matched;                             // match_column
   const char **settings;                      // text of each, of struct paired's names
   const char *key;                            // the shared ones
   bool paired;

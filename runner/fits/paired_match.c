@@ -5,13 +5,15 @@
 
 #include "runner/fits/paired.h"
 
-// A loss that falls as x grows.
+// A loss that falls as x grows, or of columns any values by ascending x.
 struct track {
   size_t count;
+  bool plain;  // linear in x, not in its logarithm
   double *x, *loss;
 };
 
 double paired_quantity(const struct paired_run *run, enum paired_match quantity) {
+  if (quantity == MATCH_COLUMN) return run->matched;
   return quantity == MATCH_FLOPS ? run->flops : quantity == MATCH_TOKENS ? run->tokens : run->train_seconds;
 }
 
@@ -30,7 +32,9 @@ static double loss_at(const struct track *track, double x) {
   if (track->count == 1) return track->loss[0];
   size_t i = 1;
   while (i + 1 < track->count && track->x[i] < x) i++;
-  return between(x, track->x[i - 1], track->loss[i - 1], track->x[i], track->loss[i]);
+  double x0 = track->x[i - 1], x1 = track->x[i], y0 = track->loss[i - 1], y1 = track->loss[i];
+  if (track->plain) return x1 > x0 ? y0 + (y1 - y0) * (x - x0) / (x1 - x0) : (y0 + y1) / 2;
+  return between(x, x0, y0, x1, y1);
 }
 
 // The least x with this loss, NAN when no x of the track has it.
@@ -65,8 +69,8 @@ static struct track track_of_curve(struct paired *paired, const struct paired_ru
   double whole = paired_quantity(run, quantity_of(paired)), last = run->tokens;
   struct track track = {0};
   if (run->curve_count < 2 || !(whole > 0) || !(last > 0)) return track;
-  track =
-      (struct track){run->curve_count, arena_array(&paired->arena, run->curve_count, sizeof *track.x), run->curve_loss};
+  track = (struct track){run->curve_count, false, arena_array(&paired->arena, run->curve_count, sizeof *track.x),
+                         run->curve_loss};
   for (size_t i = 0; i < run->curve_count; i++) track.x[i] = whole * (run->curve_tokens[i] / last);
   return track;
 }
@@ -112,23 +116,25 @@ static int by_x(const void *left, const void *right) {
   return a->x != b->x ? (a->x > b->x) - (a->x < b->x) : (a->loss > b->loss) - (a->loss < b->loss);
 }
 
-// The ends of a cell's runs that no smaller x beats; *runs gets the run of each.
+// The ends of a cell's runs that no smaller x beats, or of columns all of them; *runs gets the run of each.
 static struct track ladder_of(struct paired *paired, const struct paired_group *group, const char *cell,
                               const struct paired_run ***runs) {
   struct arena *arena = &paired->arena;
   struct rung *rungs = arena_array(arena, group->count, sizeof *rungs);
   size_t count = 0;
+  bool column = paired->request.match == MATCH_COLUMN;
   for (size_t i = 0; i < group->count; i++) {
     const struct paired_run *run = &group->runs[i];
     double x = paired_quantity(run, quantity_of(paired));
-    if (isfinite(run->loss) && x > 0 && strcmp(cell_of(paired, run), cell) == 0)
+    if (isfinite(run->loss) && (column ? isfinite(x) : x > 0) && strcmp(cell_of(paired, run), cell) == 0)
       rungs[count++] = (struct rung){x, run->loss, run};
   }
   if (count) qsort(rungs, count, sizeof *rungs, by_x);
-  struct track track = {0, arena_array(arena, count, sizeof(double)), arena_array(arena, count, sizeof(double))};
+  struct track track = {0, column, arena_array(arena, count, sizeof(double)),
+                        arena_array(arena, count, sizeof(double))};
   *runs = arena_array(arena, count, sizeof **runs);
   for (size_t i = 0; i < count; i++) {
-    if (track.count && rungs[i].loss >= track.loss[track.count - 1]) continue;
+    if (!column && track.count && rungs[i].loss >= track.loss[track.count - 1]) continue;
     (*runs)[track.count] = rungs[i].run;
     track.x[track.count] = rungs[i].x;
     track.loss[track.count++] = rungs[i].loss;

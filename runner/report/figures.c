@@ -73,6 +73,9 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
         .optimizer = report_text(report, run, "train.optimizer"),
         .metrics = run->metrics,
         .metric_count = run->metric_count,
+        .draft = {report_number(report, run, "speculative.nodes"), report_number(report, run, "speculative.accepted"),
+                  report_number(report, run, "speculative.mu"), report_number(report, run, "speculative.renewal"),
+                  report_number(report, run, "speculative.bound")},
         .bits = {report_number(report, run, "weight_bits"), report_number(report, run, "activation_bits"),
                  report_number(report, run, "gradient_bits")},
     };

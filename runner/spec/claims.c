@@ -8,6 +8,7 @@
 
 #include "runner/spec/internal.h"
 #include "runner/spec/keys.h"
+#include "trainer/tasks/task.h"
 
 static bool run_column(const struct spec *spec, const char *name) {
   struct run_name found;
@@ -135,10 +136,23 @@ static const char *side(struct spec_reader *reader, const struct expression_node
   return where ? arena_format(arena, "(%s) and (%s)", condition, where) : condition;
 }
 
-// What the claim compares is what its sides name: at matched loss the compute that it takes, else the loss.
+static bool result_of_task(const struct spec_reader *reader, const char *name) {
+  return reader->spec->task && task_of_result(name, NULL) == reader->spec->task;
+}
+
+// What the claim compares is what its sides name: at a matched result of a task another one; at matched loss the
+// compute that it takes, else the loss.
 static bool read_measure(struct spec_reader *reader, const struct node *text, const char *column,
                          struct spec_comparison *matched) {
   bool loss = strcmp(column, "loss") == 0;
+  if (matched->match == MATCH_COLUMN) {
+    matched->measure_column = column;
+    return result_of_task(reader, column) ||
+           (node_error(text, reader->diagnostics, NULL,
+                       "at matched %s another result of task %s is compared, not %.60s", matched->match_column,
+                       reader->spec->task->name, column),
+            false);
+  }
   if (matched->match != MATCH_LOSS) {
     return loss || (node_error(text, reader->diagnostics, matched_hint, "at matched %s losses are compared, not %.60s",
                                paired_match_names[matched->match], column),
@@ -152,6 +166,21 @@ static bool read_measure(struct spec_reader *reader, const struct node *text, co
   node_error(text, reader->diagnostics, "write flops[A] < flops[B]",
              "at matched loss flops, tokens or train_seconds are compared, not %.60s", column);
   return false;
+}
+
+// match_on may be a result of the spec's task, which is matched along ladders; else it is one of the words.
+static void read_match(struct spec_reader *reader, const struct node *item, struct spec_comparison *matched) {
+  const struct node *on = node_find(item, "match_on"), *along = node_find(item, "match_along");
+  if (!on || on->kind != NODE_SCALAR || !result_of_task(reader, on->text)) {
+    spec_read_match(reader, item, matched);
+    return;
+  }
+  if (along && (along->kind != NODE_SCALAR || strcmp(along->text, paired_along_names[ALONG_LADDERS]) != 0))
+    node_error(along, reader->diagnostics, "match_along: ladders", "%s is matched along ladders: it has no curves",
+               on->text);
+  matched->match = MATCH_COLUMN;
+  matched->along = ALONG_LADDERS;
+  matched->match_column = on->text;
 }
 
 static const struct expression *read_matched(struct spec_reader *reader, const struct node *item,
@@ -169,7 +198,7 @@ static const struct expression *read_matched(struct spec_reader *reader, const s
   struct spec_comparison *matched = arena_alloc(&spec->arena, sizeof *matched);
   *matched = (struct spec_comparison){.node = item};
   spec_read_ignored(reader, node_find(item, "ignore"), matched);
-  spec_read_match(reader, item, matched);
+  read_match(reader, item, matched);
   if (!expression || matched->match == MATCH_ENDS) return NULL;
   const struct expression_node *root = expression->root, *a = NULL, *b = NULL;
   if (is_comparison(root->kind)) a = root->arguments[0], b = root->arguments[1];
@@ -181,9 +210,11 @@ static const struct expression *read_matched(struct spec_reader *reader, const s
   if (!read_measure(reader, text, column_canonical(a->text), matched)) return NULL;
   matched->wheres[0] = side(reader, a, where ? where->text : NULL);
   matched->wheres[1] = side(reader, b, where ? where->text : NULL);
-  matched->name = arena_format(&spec->arena, "%s at matched %s%s%s%s", text->text, paired_match_names[matched->match],
-                               matched->along == ALONG_LADDERS ? " along ladders" : "", where ? ", where " : "",
-                               where ? where->text : "");
+  bool column = matched->match == MATCH_COLUMN;
+  matched->name = arena_format(&spec->arena, "%s at matched %s%s%s%s", text->text,
+                               column ? matched->match_column : paired_match_names[matched->match],
+                               !column && matched->along == ALONG_LADDERS ? " along ladders" : "",
+                               where ? ", where " : "", where ? where->text : "");
   *claim = (struct spec_claim){.node = text, .text = matched->name, .expression = expression, .matched = matched};
   return expression;
 }

@@ -3,7 +3,8 @@
 #pragma once
 #include <stddef.h>
 
-enum paired_match { MATCH_ENDS, MATCH_LOSS, MATCH_FLOPS, MATCH_TOKENS, MATCH_SECONDS, MATCHES };
+// MATCH_COLUMN: a result of a task, which has a column's name in place of a word.
+enum paired_match { MATCH_ENDS, MATCH_LOSS, MATCH_FLOPS, MATCH_TOKENS, MATCH_SECONDS, MATCHES, MATCH_COLUMN = MATCHES };
 extern const char *const paired_match_names[];  // by enum paired_match, NULL for MATCH_ENDS; ends with NULL
 enum paired_along { ALONG_CURVES, ALONG_LADDERS };
 extern const char *const paired_along_names[];  // ends with NULL
@@ -20,4 +21,6 @@ struct spec_comparison {
   enum paired_match match;
   enum paired_along along;
   enum paired_match measure;  // at matched loss
+  // MATCH_COLUMN: what is matched and what is compared.
+  const char *match_column, *measure_column;
 };

@@ -252,6 +252,44 @@ static void schedules_are_over_compute(void) {
   arena_free(&arena);
 }
 
+// Two entropies, three sizes of trees, two seeds; and two models.
+static void drafts_stand_next_to_theory(void) {
+  enum { RUNS = 14 };
+  struct arena arena = {0};
+  struct plot_run runs[RUNS];
+  for (int r = 0; r < RUNS; r++) {
+    bool model = r >= 12;
+    double nodes = model ? 64 : pow(4, 1 + r / 2 % 3), mu = r < 6 || model ? 2 : 0.5 + 0.001 * (r % 2);
+    runs[r] = (struct plot_run){
+        .id = "a",
+        .format = "none",
+        .parameters = model ? 1e4 * (r - 11) : NAN,
+        .tokens = model ? 1e6 : NAN,
+        .loss = NAN,
+        .setting = model ? 20 + (size_t)r : 1 + (size_t)r / 2,
+        .draft = {nodes, 1 + log(nodes) / mu + 0.1 * (r % 2), mu, 1 + log(nodes) / mu, 9 + log(nodes)}};
+  }
+  struct plot_data data = {.runs = runs, .count = RUNS, .irreducible_loss = NAN};
+  struct figure figure;
+  const char *nothing = NULL;
+  if (CHECK(plot_build(&arena, "drafts-vs-nodes", &data, &figure, &nothing))) {
+    const struct figure_panel *panel = &figure.panels[0];
+    CHECK(figure.panel_count == 1 && panel->count == 6);  // of each entropy: formula, bound, points
+    CHECK(panel->series[2].mark == MARK_POINTS && panel->series[2].count == 3 && panel->series[0].count == 3);
+    CHECK_TEXT(panel->series[2].label, "0.5");
+    CHECK_NEAR(panel->series[0].y[1], (1 + log(16) / 0.5 + 1 + log(16) / 0.501) / 2, 1e-9);
+    CHECK_NEAR(panel->series[5].y[2], 1 + log(64) / 2 + 0.05, 1e-9);  // the mean of both seeds
+    CHECK(panel->series[1].dashed && strstr(figure.caption, "12 runs"));
+  }
+  if (CHECK(plot_build(&arena, "drafts-vs-size", &data, &figure, &nothing)))
+    CHECK(figure.panels[0].count == 3 && figure.panels[0].series[2].x[1] == 2e4 && strstr(figure.caption, "2 runs"));
+  data.count = 12;
+  CHECK(!plot_build(&arena, "drafts-vs-size", &data, &figure, &nothing) && strstr(nothing, "model"));
+  data.count = 0;
+  CHECK(!plot_build(&arena, "drafts-vs-nodes", &data, &figure, &nothing) && strstr(nothing, "synthetic"));
+  arena_free(&arena);
+}
+
 // A loss in which a parameter of w4a4 is worth *context ones.
 static double made_regions(const void *context, const char *format, double parameters, double tokens) {
   const double *factor = context;
@@ -548,5 +586,6 @@ int main(void) {
   RUN(names_are_found);
   RUN(one_run_is_enough);
   RUN(lines_follow_the_design);
+  RUN(drafts_stand_next_to_theory);
   return check_end();
 }
