@@ -72,6 +72,7 @@ PLANNED(get_ratio, q->tokens_per_parameter)
 PLANNED(get_flops, q->flops)
 PLANNED(get_flops_own, q->flops_own)
 PLANNED(get_flops_selection, q->flops_selection > 0 ? q->flops_selection : NAN)
+PLANNED(get_flops_search, q->flops_search > 0 ? q->flops_search : NAN)
 PLANNED(get_flops_6nd, q->flops_6nd)
 PLANNED(get_flops_per_token, q->flops_per_token)
 PLANNED(get_corpus_tokens, !corpus->known                      ? NAN
@@ -205,6 +206,9 @@ const struct run_column run_columns[] = {
      .sql = FLOPS_OWN, .planned = get_flops_own},
     {"flops_selection", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_COUNT, "FLOP",
      "of flops, those that a selection of the chain took to choose its data", .planned = get_flops_selection},
+    {"flops_search", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_COUNT, "FLOP",
+     "of flops, those that a search of the chain took: calibration, evaluations, training of candidates",
+     .planned = get_flops_search},
     {"flops_6nd", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "FLOP", "6 N D, of a chain's first training",
      .planned = get_flops_6nd, .chooses = CHOOSES_LENGTH | CHOOSES_SIZE},
     {"flops_per_token", TYPE_REAL, RUN_QUANTITY, PLACE_PLAN, PRINT_COUNT, "FLOP", "C over D",
@@ -302,6 +306,17 @@ const struct run_column run_columns[] = {
     {"predicted_increase", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_PLAIN, "nats",
      "of a compression with allocated bits: sum over matrices of alpha t^2, what the errors should add to the loss",
      .events = {{"done", "predicted_increase"}}},
+    {"search_fitness", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_PLAIN, "nats",
+     "of a search: what its choice is worth on the tokens of its last round, less is better",
+     .events = {{"done", "search_fitness"}}},
+    {"search_evaluations", TYPE_INTEGER, RUN_OUTCOME, PLACE_SHOW, PRINT_COUNT, "",
+     "of a search: how many models it held against the one before", .events = {{"done", "search_evaluations"}}},
+    {"search_tokens", TYPE_INTEGER, RUN_OUTCOME, PLACE_SHOW, PRINT_COUNT, "tokens",
+     "of a search: tokens that went forward for these, those trained on three times",
+     .events = {{"done", "search_tokens"}}},
+    {"rank_correlation", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_PLAIN, "",
+     "of a search with random choices: Spearman's correlation of their summed layer errors and what they are worth",
+     .events = {{"done", "rank_correlation"}}},
     {"root_loss", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_LOSS, "nats",
      "of an evaluation: the loss of the model that its chain began with, on the same tokens",
      .events = {{"done", "root_loss"}}},

@@ -46,6 +46,10 @@ static const char migration_10_sql[] =
 #include "migration-10.sql.inc"
     ;
 
+static const char migration_11_sql[] =
+#include "migration-11.sql.inc"
+    ;
+
 // Version N is reached from N - 1 by migration-N.sql, and by what SQL cannot do.
 static const struct migration migrations_here[] = {{2, migration_2_sql, store_formats_of_runs},
                                                    {3, migration_3_sql, NULL},
@@ -55,7 +59,8 @@ static const struct migration migrations_here[] = {{2, migration_2_sql, store_fo
                                                    {7, migration_7_sql, NULL},
                                                    {8, migration_8_sql, NULL},
                                                    {9, migration_9_sql, NULL},
-                                                   {10, migration_10_sql, NULL}};
+                                                   {10, migration_10_sql, NULL},
+                                                   {11, migration_11_sql, NULL}};
 
 static bool read_integer(struct store *store, const char *sql, int *value, struct error *error) {
   sqlite3_stmt *statement = NULL;

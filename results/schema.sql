@@ -1,4 +1,4 @@
--- The tables of an isoloss store, version 10. A change of this file needs a file migration-N.sql that brings a store of
+-- The tables of an isoloss store, version 11. A change of this file needs a file migration-N.sql that brings a store of
 -- version N-1 there, and the new number in migrate.c; one of table runs also needs a line in columns.c. Times are
 -- seconds since 1970; losses are natural-log cross-entropy per token; what is not known is NULL.
 
@@ -90,6 +90,11 @@ CREATE TABLE runs (
   selected_share REAL,                -- ... share of them that are of the target's source
   landmark_correlation REAL,          -- ... of predicted with measured influence, on landmarks that were left out
   flops_selection REAL,               -- of flops, those that a chain's selection took
+  flops_search REAL,                  -- ... those that its search took
+  search_fitness REAL,                -- of a search: what its choice is worth on the last round's tokens
+  search_evaluations INTEGER,         -- ... how many models it held against the one before
+  search_tokens INTEGER,              -- ... tokens forward for these, those trained on three times
+  rank_correlation REAL,              -- ... of random choices: of summed layer errors and worth
   state_bytes REAL,                   -- of the optimizer's state, as it was allocated
   train_loss REAL,                    -- last one reported
   step INTEGER,                       -- where the run is

@@ -45,8 +45,9 @@ struct store {
 // is no format but a grid of its own (higgs), or one for each matrix, there is none.
 #define RUNS_AND_FORMATS \
   "runs r LEFT JOIN formats f ON f.format = CASE WHEN r.parent IS NULL THEN json_extract(r.canonical, '$.format') "   \
-  "WHEN " SETTING("tune.after") " = 'compress' THEN " SETTING("tune.format") " "                                  \
+  "WHEN " SETTING("tune.after") " IN ('compress', 'search') THEN " SETTING("tune.format") " "                                  \
   "WHEN coalesce(" SETTING("compress.format") ", 'none') <> 'none' THEN " SETTING("compress.format") " "          \
+  "WHEN " SETTING("search.space") " IN ('bits', 'sparsity') THEN NULL "                                            \
   "WHEN " SETTING("compress.method") " = 'higgs' OR " SETTING("compress.allocate.method") " <> 'none' THEN NULL " \
   "ELSE coalesce(nullif(" SETTING("tune.format") ", '" TUNE_PARENT_FORMAT "'), " SETTING("format") ") END "       \
   "LEFT JOIN marks m ON m.run = r.id"

@@ -115,6 +115,12 @@ struct run_config {
     double gain;
   } plant_outliers;
   struct {
+    const char *method, *space, *compressor, *rounds, *fitness;
+    int64_t least_bits, most_bits, group, sparsity_steps, column_levels, calibration_tokens, generations, offspring,
+        top, finetune_tokens, noises, noise_tokens, random_choices, most_choices, seed;
+    double bits, sparsity, sparsity_step, keep, damping, finetune_lr, largest_noise;
+  } search;
+  struct {
     const char *select, *target, *weights;
     int64_t pool_tokens, targets, landmarks, dimensions, seed;
     double fraction;
@@ -251,6 +257,7 @@ struct run_quantities {
   // Of what the run itself trains: flops but for the runs of a chain, where flops are those of all its trainings.
   double flops_own;
   double flops_selection;   // of flops, what a selection of the chain took (trainer/stages/select.h)
+  double flops_search;      // ... what a search took (trainer/stages/search.h)
   double flops, flops_6nd;  // whole training; flops per operation, attention and head included (see config.c), of the
                             // weights that are not pruned
   double flops_per_token;

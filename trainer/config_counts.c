@@ -6,6 +6,7 @@
 #include "trainer/config.h"
 #include "trainer/formats.h"
 #include "trainer/optimizers/optimizer.h"
+#include "trainer/search_budget.h"
 #include "trainer/tasks/task.h"
 
 bool config_parse_format(struct run_config *config, struct arena *arena, struct error *error) {
@@ -106,7 +107,7 @@ double config_active_parameters(const struct run_config *resolved, int64_t step)
   struct arena arena = {0};
   double pruned = pruned_parameters(resolved, config_format(resolved, &arena), step);
   arena_free(&arena);
-  return (double)config_parameters(resolved).non_embedding - pruned;
+  return (double)config_kept_parameters(resolved).non_embedding - pruned;
 }
 
 static void put_own_model(struct run_quantities *q, const struct own_model *own) {
@@ -122,7 +123,8 @@ static void put_own_model(struct run_quantities *q, const struct own_model *own)
 struct run_quantities config_quantities(const struct run_config *c, const struct corpus_facts *facts) {
   const struct task *task = task_of(c);
   if (task) return task_quantities(c, task);
-  struct run_quantities q = {.parameters = config_parameters(c), .steps = c->train.steps, .tokens = c->train.tokens};
+  struct run_quantities q = {
+      .parameters = config_kept_parameters(c), .steps = c->train.steps, .tokens = c->train.tokens};
   struct arena arena = {0};
   const struct format *format = config_format(c, &arena);
   double pruned = pruned_parameters(c, format, -1);

@@ -4,6 +4,7 @@
 
 #include "trainer/config.h"
 #include "trainer/field_lines.h"
+#include "trainer/search_budget.h"
 #include "trainer/tasks/list.h"
 
 #define FIELD(member, field_type) .path = #member, .type = field_type, .offset = offsetof(struct run_config, member)
@@ -238,6 +239,68 @@ const struct run_field run_fields[] = {
     {NUMBER(plant_outliers.gain, 1, 65536), DEFAULT("30"), COUNTS, STAGE(plant_outliers),
      HELP("by which they grow, and what reads them shrinks")},
 
+    {CHOICE(search.method, "none|evopress|darwin|uniform|dp|exhaustive"), DEFAULT("none"), COUNTS, STAGE(search),
+     HELP("how it is chosen what each layer gets of a budget that holds exactly; none: no search")},
+    {CHOICE(search.space, "auto|bits|sparsity|drop|structure"), DEFAULT("auto"), COUNTS, STAGE(search),
+     HELP(
+         "what is chosen: bits or zeroes of each matrix, which attentions and MLPs stay, or how many heads and columns "
+         "each has; auto: structure for darwin, else bits")},
+    {CHOICE(search.compressor, "auto|rtn|gptq|babai|higgs|magnitude|sparsegpt"), DEFAULT("auto"),
+     COUNTS_WHEN(search_reads_matrices), STAGE(search),
+     HELP("what brings a matrix to each level; auto: gptq to bits, sparsegpt to zeroes")},
+    {NUMBER(search.bits, 1, 8), AUTO, COUNTS_WHEN(search_reads_bits), STAGE(search), UNIT("bits"),
+     HELP("bits a weight of matrices of one size together, at most, scales not counted")},
+    {INTEGER(search.least_bits, 1, 8), DEFAULT("2"), COUNTS_WHEN(search_reads_bits), STAGE(search), UNIT("bits"),
+     HELP("the fewest that a matrix can get")},
+    {INTEGER(search.most_bits, 1, 8), DEFAULT("6"), COUNTS_WHEN(search_reads_bits), STAGE(search), UNIT("bits"),
+     HELP("the most that a matrix can get")},
+    {INTEGER(search.group, 2, 65536), AUTO, COUNTS_WHEN(search_reads_bits), STAGE(search), UNIT("inputs"),
+     HELP("inputs that share a scale, as compress.group")},
+    {NUMBER(search.sparsity, 0, 1), AUTO, COUNTS_WHEN(search_reads_sparsity), STAGE(search),
+     HELP("share of the weights of matrices of one size that become 0")},
+    {NUMBER(search.sparsity_step, 0.001, 0.5), DEFAULT("0.05"), COUNTS_WHEN(search_reads_sparsity), STAGE(search),
+     HELP("how far the levels of a matrix lie apart")},
+    {INTEGER(search.sparsity_steps, 1, 100), DEFAULT("4"), COUNTS_WHEN(search_reads_sparsity), STAGE(search),
+     HELP("levels on either side of search.sparsity, those from 0 to below 1")},
+    {NUMBER(search.keep, 0, 1), AUTO, COUNTS_WHEN(search_reads_keep), STAGE(search),
+     HELP("drop, structure: share of attentions and of MLPs, or of heads and of columns, that stay")},
+    {INTEGER(search.column_levels, 1, 1024), DEFAULT("8"), COUNTS_WHEN(search_reads_columns), STAGE(search),
+     HELP("structure: equal parts of an MLP's columns that are taken out one after the other")},
+    {NUMBER(search.damping, 0, 10), DEFAULT("0.01"), COUNTS_WHEN(search_reads_damping), STAGE(search),
+     HELP("what is added to the Hessian's diagonal, as a share of its mean")},
+    {INTEGER(search.calibration_tokens, 0, 1e9), AUTO, COUNTS, STAGE(search), UNIT("tokens"),
+     HELP("tokens of the training split on which inputs are measured; auto: 65536 where something needs them, else 0")},
+    {INTEGER(search.generations, 1, 1e9), DEFAULT("40"), COUNTS_WHEN(search_reads_generations), STAGE(search),
+     HELP("evopress, darwin: how often offspring are made")},
+    {INTEGER(search.offspring, 1, 100000), DEFAULT("16"), COUNTS_WHEN(search_reads_generations), STAGE(search),
+     HELP("lambda: how many are made of the parent in each generation")},
+    {TEXT(search.rounds), DEFAULT("2048:4 16384:1"), COUNTS_WHEN(search_reads_worth), STAGE(search),
+     HELP("TOKENS:KEPT of each round of selection, tokens growing; the last keeps 1, and its tokens are those of a "
+          "single evaluation")},
+    {CHOICE(search.fitness, "kl|loss|top_kl"), DEFAULT("kl"), COUNTS_WHEN(search_reads_worth), STAGE(search),
+     HELP("what is to be small: the KL divergence from the parent's model on tokens of the training split, the loss on "
+          "them, or the KL divergence over the likeliest tokens and the rest as one")},
+    {INTEGER(search.top, 1, 65536), DEFAULT("16"), COUNTS_WHEN(search_reads_top), STAGE(search),
+     HELP("top_kl: how many of the parent's likeliest tokens")},
+    {INTEGER(search.finetune_tokens, 0, 1e12), DEFAULT("0"), COUNTS_WHEN(search_reads_finetune), STAGE(search),
+     UNIT("tokens"),
+     HELP("darwin: training of a candidate before it is judged in the last round; in earlier rounds in "
+          "proportion to their tokens")},
+    {NUMBER(search.finetune_lr, 0, 100), AUTO, COUNTS_WHEN(search_reads_finetune_lr), STAGE(search),
+     HELP("its learning rate, constant; auto: a tenth of the training's")},
+    {INTEGER(search.noises, 1, 64), DEFAULT("5"), COUNTS_WHEN(search_reads_noise), STAGE(search),
+     HELP("dp: sizes of noise in each matrix, as compress.allocate.noises")},
+    {NUMBER(search.largest_noise, 1e-6, 10), DEFAULT("0.2"), COUNTS_WHEN(search_reads_noise), STAGE(search),
+     HELP("dp: t of the largest")},
+    {INTEGER(search.noise_tokens, 1, 1e9), DEFAULT("16384"), COUNTS_WHEN(search_reads_noise), STAGE(search),
+     UNIT("tokens"), HELP("dp: tokens that each size is measured on")},
+    {INTEGER(search.random_choices, 0, 1e6), DEFAULT("0"), COUNTS, STAGE(search),
+     HELP("random choices within the budget whose summed layer errors are held against what they are worth")},
+    {INTEGER(search.most_choices, 1, 1e9), DEFAULT("4096"), COUNTS_WHEN(search_reads_choices), STAGE(search),
+     HELP("exhaustive: refused where there are more to try")},
+    {INTEGER(search.seed, 0, 9007199254740992.0), AUTO, COUNTS, STAGE(search),
+     HELP("of mutations and random choices; auto: the run's")},
+
     {CHOICE(data.select, "none|random|influence_mean|influence_round_robin|target_only|oracle|all"), DEFAULT("none"),
      COUNTS, STAGE(data),
      HELP("which windows of a pool the next training goes over: drawn ones, those of most influence on the target's "
@@ -297,9 +360,8 @@ const struct run_field run_fields[] = {
     {INTEGER(tune.seed, 0, 9007199254740992.0), AUTO, COUNTS, STAGE(tune),
      HELP("seed of the order of its data, which is another than a training's of that seed; auto: the run's")},
     {TEXT(tune.after), DEFAULT(""), RESOLVED, GROUP(FOUND), STAGE(tune),
-     HELP(
-         "found, not given: the stage whose weights it resumes from (train, from, plant_outliers or compress; initial: "
-         "none)")},
+     HELP("found, not given: the stage whose weights it resumes from (train, from, plant_outliers, search or compress; "
+          "initial: none)")},
 
     {CHOICE(compress.method, "none|rtn|gptq|babai|higgs|magnitude|sparsegpt|elsa"), DEFAULT("none"), COUNTS,
      STAGE(compress), HELP("how the trained weights are compressed; none: not at all")},

@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "kernels/formats/format.h"
 #include "kernels/lapack.h"
+#include "trainer/search_budget.h"
 #include "trainer/stages/stage.h"
 #include "trainer/training.h"
 
@@ -48,7 +49,7 @@ static void put_finite(struct json_writer *json, const char *key, double value) 
 
 bool report_start(struct training *t, struct error *error) {
   const struct run_config *c = &t->file.config;
-  struct parameter_counts parameters = config_parameters(c);
+  struct parameter_counts parameters = config_kept_parameters(c);
   struct text device = {0};
   char host[256] = "";
   gethostname(host, sizeof host - 1);

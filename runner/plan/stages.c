@@ -8,6 +8,7 @@
 #include "runner/plan/grid.h"
 #include "runner/spec/names.h"
 #include "trainer/data/corpus.h"
+#include "trainer/search_budget.h"
 #include "trainer/stages/work.h"
 
 enum { MOST_RUNS = 20000000 };
@@ -54,13 +55,17 @@ void plan_stage_run(const struct plan *plan, size_t i, bool with_id, struct plan
   run->id[0] = '\0';
   choose(plan, record, &run->config, &value);
   if (run->resolved) stage->resolve(&run->config, &run->corpus->facts, plan_arena(plan), &known);
+  if (run->resolved && search_removes(&run->config)) {  // a smaller model
+    run->quantities.parameters = config_kept_parameters(&run->config);
+    run->quantities.active_parameters = (double)run->quantities.parameters.non_embedding;
+  }
   struct run_config training;
   struct run_quantities own = {0};
   bool trains = plan_stage_training(run, &training, &own);
   run->quantities.state_bytes = trains ? own.state_bytes : AUTO_INTEGER;
   if (stage->spends && run->resolved) {
     own.flops = run->quantities.flops_per_token / 3 * stage->forward_tokens(&run->config, &run->corpus->facts);
-    run->quantities.flops_selection += own.flops;
+    *(double *)(void *)((char *)&run->quantities + stage->spends) += own.flops;
   }
   if (stage_begins(stage, &run->config) && trains) {
     // A selection that read the model before it has cost what that model cost, too.

@@ -18,10 +18,8 @@ bool allocation_gives(const char *name) {
 
 double allocation_forward_tokens(const struct run_config *config) {
   if (!allocates(config)) return 0;
-  const bool divergence = strcmp(config->compress.allocate.alpha, "loss") != 0;
-  const double sizes = 2 * (double)config->compress.allocate.noises * (double)config->model.layers * MATRIX_HEAD;
-  // A divergence goes through both models.
-  return (divergence ? 2 * sizes : 1 + sizes) * (double)config->compress.allocate.tokens;
+  return sensitivity_forward_tokens(config->compress.allocate.alpha, config->compress.allocate.noises,
+                                    config->compress.allocate.tokens, config->model.layers * MATRIX_HEAD);
 }
 
 // ---- options ----
@@ -133,11 +131,8 @@ struct erring {
   float *represented;  // of the largest matrix
 };
 
-// t^2 that counts for the loss. Where a method trades errors of weights against each other by the Hessian, it is that
-// of noise without a direction, as alpha was measured with, which costs the layer's outputs as much: ||W||^2 tr(H) /
-// inputs is what noise of t^2 = 1 does to them.
-static double error_of(const struct compress_settings *settings, const struct compress_layer *matrix,
-                       const struct compress_result *result) {
+double allocation_error(const struct compress_settings *settings, const struct compress_layer *matrix,
+                        const struct compress_result *result) {
   if (!settings->method->needs_calibration) return result->relative_error;
   const int64_t n = matrix->inputs;
   double trace = 0, square = 0;
@@ -159,7 +154,8 @@ static bool measure_options(struct erring *e, int64_t layer, int which, struct a
     if (!compress_matrix(settings, &matrix, &result, error))
       return error_context(error, "%s of layer %lld at %d bits", compress_matrix_name(which), (long long)layer,
                            e->options->bits[o]);
-    out[o] = (struct allocation_option){.bits = result.bits_per_weight, .error = error_of(settings, &matrix, &result)};
+    out[o] = (struct allocation_option){.bits = result.bits_per_weight,
+                                        .error = allocation_error(settings, &matrix, &result)};
   }
   return true;
 }
@@ -177,6 +173,30 @@ static bool choose(struct stage_work *work, const struct allocation_layer *layer
   return true;
 }
 
+// Of every matrix of every block, in order.
+static bool sensitivities_of(struct stage_work *work, const struct model_values *values, struct sensitivity *out,
+                             struct error *error) {
+  const struct run_config *c = &work->run.file.config;
+  const int64_t count = c->model.layers * MATRIX_HEAD;
+  struct sensitivity_range *ranges = memory_get((size_t)count * sizeof *ranges);
+  for (int64_t i = 0; i < count; i++) {
+    const enum model_matrix which = (enum model_matrix)(i % MATRIX_HEAD);
+    const struct weight_description d = layout_weight(c, which, i / MATRIX_HEAD);
+    ranges[i] = (struct sensitivity_range){layout_weight_offset(&values->table, which, i / MATRIX_HEAD),
+                                           d.outputs * d.inputs, (uint64_t)i};
+  }
+  const struct sensitivity_request request = {.alpha = c->compress.allocate.alpha,
+                                              .noises = c->compress.allocate.noises,
+                                              .tokens = c->compress.allocate.tokens,
+                                              .largest_noise = c->compress.allocate.largest_noise,
+                                              .seed = (uint64_t)c->seed,
+                                              .ranges = ranges,
+                                              .count = count};
+  bool fine = kept_sensitivities(work, values, &request, out, error);
+  free(ranges);
+  return fine;
+}
+
 bool allocate_bits(struct stage_work *work, const struct model_values *values, struct calibration *calibration,
                    struct allocated *allocated, struct error *error) {
   struct training *t = &work->run;
@@ -186,7 +206,7 @@ bool allocate_bits(struct stage_work *work, const struct model_values *values, s
   allocated->sensitivities = memory_get((size_t)count * sizeof *allocated->sensitivities);
   allocated->choice = memory_get((size_t)count * sizeof *allocated->choice);
   if (!allocation_options_of(c, &allocated->options, &t->arena, error) ||
-      !kept_sensitivities(work, values, allocated->sensitivities, error))
+      !sensitivities_of(work, values, allocated->sensitivities, error))
     return false;
   const int options = allocated->options.count;
   struct allocation_option *errors = memory_get((size_t)(count * options) * sizeof *errors);

@@ -30,6 +30,12 @@ bool allocation_check(const struct run_config *config, const struct corpus_facts
 // Tokens that go forward to measure what errors cost.
 double allocation_forward_tokens(const struct run_config *config);
 
+// t^2 of a compressed matrix that counts for the loss. Where a method trades errors of weights against each other by
+// the Hessian, it is that of noise without a direction, as alpha was measured with, which costs the layer's outputs as
+// much: ||W||^2 tr(H) / inputs is what noise of t^2 = 1 does to them.
+double allocation_error(const struct compress_settings *settings, const struct compress_layer *matrix,
+                        const struct compress_result *result);
+
 // What was chosen, by block and matrix, [layers * MATRIX_HEAD].
 struct allocated {
   struct allocation_options options;

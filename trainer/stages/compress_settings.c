@@ -9,6 +9,7 @@
 #include "trainer/stages/allocate.h"
 #include "trainer/stages/compress.h"
 #include "trainer/stages/elsa.h"
+#include "trainer/stages/search.h"
 
 enum { DEFAULT_CALIBRATION = 65536 };
 
@@ -107,6 +108,12 @@ bool compress_check_matrices(const struct run_config *config, const struct compr
 
 bool compress_stage_resolve(struct run_config *config, const struct corpus_facts *facts, struct arena *arena,
                             struct error *error) {
+  if (!search_stage_skips(config))
+    return error_set(
+               error, EXIT_USAGE_ERROR,
+               "a search chose what becomes of the matrices: compress does not follow it, give each a chain of its "
+               "own") ||
+           error_about(error, "compress.method", NULL);
   struct arena scratch = {0};
   struct compress_settings settings;
   bool both = config->compress.bits != AUTO_INTEGER && strcmp(config->compress.format, "none") != 0, fine;

@@ -15,6 +15,7 @@ enum { MOST_NOISES = 64 };
 // The model that noise goes into, and what it is held against.
 struct measuring {
   struct stage_work *work;
+  const struct sensitivity_request *request;
   bool divergence, random;  // KL divergence instead of the loss; random tokens instead of the corpus's
   int64_t windows;
   struct model *noisy, *parent;  // parent: of a divergence alone
@@ -73,7 +74,8 @@ static bool measure(struct measuring *m, double *mean, struct error *error) {
       return false;
   }
   if ((m->divergence ? rows.rows : sum.targets) == 0)
-    return error_set(error, EXIT_USAGE_ERROR, "compress.allocate.tokens hold no unmasked target: take more of them");
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "the tokens that noise is measured on hold no unmasked target: take more of them");
   *mean = m->divergence ? rows.kl / (double)rows.rows : sum.nats / (double)sum.targets;
   return true;
 }
@@ -105,51 +107,40 @@ static bool rise_of(struct measuring *m, const float *weights, int64_t offset, i
   return fine;
 }
 
-static bool measure_matrix(struct measuring *m, const struct model_values *values, int64_t layer, int which,
-                           double before, struct sensitivity *out, struct error *error) {
-  const struct run_config *c = &m->work->run.file.config;
-  const struct weight_description d = layout_weight(c, (enum model_matrix)which, layer);
-  const int64_t offset = layout_weight_offset(&values->table, (enum model_matrix)which, layer);
-  const int64_t count = d.outputs * d.inputs;
-  const float *weights = values->values + offset;
+static bool measure_range(struct measuring *m, const struct model_values *values, const struct sensitivity_range *range,
+                          double before, struct sensitivity *out, struct error *error) {
+  const struct sensitivity_request *r = m->request;
+  const float *weights = values->values + range->offset;
   double x[MOST_NOISES], y[MOST_NOISES], square = 0;
-  int sizes = (int)c->compress.allocate.noises;
+  int sizes = (int)r->noises;
   *out = (struct sensitivity){0, 0};
-  for (int64_t i = 0; i < count; i++) square += (double)weights[i] * weights[i];
+  for (int64_t i = 0; i < range->count; i++) square += (double)weights[i] * weights[i];
   if (square == 0) return true;  // whatever it becomes has no relative error
   for (int i = 0; i < sizes; i++) {
-    double up = 0, down = 0, t = c->compress.allocate.largest_noise * sqrt((i + 1.0) / sizes);
-    draw(m->noise, weights, count, (uint64_t)c->seed, (uint64_t)(layer * MATRIX_HEAD + which) << 8 | (uint64_t)i);
-    if (!rise_of(m, weights, offset, count, t, before, &up, error) ||
-        !rise_of(m, weights, offset, count, -t, before, &down, error))
+    double up = 0, down = 0, t = r->largest_noise * sqrt((i + 1.0) / sizes);
+    draw(m->noise, weights, range->count, r->seed, range->number << 8 | (uint64_t)i);
+    if (!rise_of(m, weights, range->offset, range->count, t, before, &up, error) ||
+        !rise_of(m, weights, range->offset, range->count, -t, before, &down, error))
       return false;
     x[i] = t * t;
     y[i] = (up + down) / 2;
     if (!isfinite(y[i]))
       return error_set(error, EXIT_USAGE_ERROR,
-                       "noise of t = %g in matrix %d of layer %lld makes the loss infinite: take less "
-                       "compress.allocate.largest_noise",
-                       t, which, (long long)layer);
+                       "noise of t = %g in matrix %lld of all makes the loss infinite: take less largest_noise", t,
+                       (long long)(range - r->ranges) + 1);
   }
-  memcpy(m->values.values + offset, weights, (size_t)count * sizeof *weights);
+  memcpy(m->values.values + range->offset, weights, (size_t)range->count * sizeof *weights);
   *out = sensitivity_fit(x, y, sizes);
   return true;
 }
 
 // ---- all matrices ----
 
-static int64_t largest_matrix(const struct run_config *config) {
-  int64_t most = 0;
-  for (int which = 0; which < MATRIX_HEAD; which++) {
-    struct weight_description d = layout_weight(config, (enum model_matrix)which, 0);
-    if (d.outputs * d.inputs > most) most = d.outputs * d.inputs;
-  }
-  return most;
-}
-
 static bool prepare(struct measuring *m, const struct model_values *values, struct error *error) {
-  const struct run_config *c = &m->work->run.file.config;
-  m->noise = memory_get((size_t)largest_matrix(c) * sizeof *m->noise);
+  int64_t most = 0;
+  for (int64_t i = 0; i < m->request->count; i++)
+    if (m->request->ranges[i].count > most) most = m->request->ranges[i].count;
+  m->noise = memory_get((size_t)most * sizeof *m->noise);
   if (!values_copy(&m->values, values)) return false;
   m->noisy = stage_model_of(m->work, m->work->parent_format, values, error);
   if (!m->noisy) return false;
@@ -159,17 +150,18 @@ static bool prepare(struct measuring *m, const struct model_values *values, stru
   return m->parent && two_models_make(&m->two, m->parent, m->noisy, error);
 }
 
-bool measure_sensitivities(struct stage_work *work, const struct model_values *values, struct sensitivity *out,
-                           struct error *error) {
-  const struct run_config *c = &work->run.file.config;
-  const char *alpha = c->compress.allocate.alpha;
-  struct measuring m = {
-      .work = work, .divergence = strcmp(alpha, "loss") != 0, .random = strcmp(alpha, "kl-random") == 0};
-  m.windows = (c->compress.allocate.tokens + c->model.context - 1) / c->model.context;
+bool measure_sensitivities(struct stage_work *work, const struct model_values *values,
+                           const struct sensitivity_request *r, struct sensitivity *out, struct error *error) {
+  const int64_t context = work->run.file.config.model.context;
+  struct measuring m = {.work = work,
+                        .request = r,
+                        .divergence = strcmp(r->alpha, "loss") != 0,
+                        .random = strcmp(r->alpha, "kl-random") == 0};
+  m.windows = (r->tokens + context - 1) / context;
   double before = 0;  // of a divergence
   bool fine = prepare(&m, values, error) && (m.divergence || measure(&m, &before, error));
-  for (int64_t i = 0; i < c->model.layers * MATRIX_HEAD && fine; i++)
-    fine = measure_matrix(&m, values, i / MATRIX_HEAD, (int)(i % MATRIX_HEAD), before, &out[i], error);
+  for (int64_t i = 0; i < r->count && fine; i++)
+    fine = measure_range(&m, values, &r->ranges[i], before, &out[i], error);
   two_models_free(&m.two);
   model_free(m.parent);
   model_free(m.noisy);
@@ -177,4 +169,10 @@ bool measure_sensitivities(struct stage_work *work, const struct model_values *v
   values_free(&m.values);
   free(m.noise);
   return fine;
+}
+
+double sensitivity_forward_tokens(const char *alpha, int64_t noises, int64_t tokens, int64_t ranges) {
+  const double sizes = 2 * (double)noises * (double)ranges;
+  // A divergence goes through both models.
+  return (strcmp(alpha, "loss") != 0 ? 2 * sizes : 1 + sizes) * (double)tokens;
 }

@@ -15,9 +15,11 @@ struct stage {
   const char *key;            // ... but where that is another word; NULL: the name
   const char *one, *several;  // what people count: "compression", "compressions"
   const char *help;
-  bool root;    // a chain begins with it: it has no parent, and no key under `stages`
-  bool moves;   // it may stand behind the next one of the table, too
-  bool spends;  // its forward tokens are part of a chain's C: what it does is part of what the trained model costs
+  bool root;   // a chain begins with it: it has no parent, and no key under `stages`
+  bool moves;  // it may stand behind the next one of the table, too
+  // Where its forward tokens are part of a chain's C, since what it does is part of what the trained model costs: the
+  // offset in struct run_quantities of the FLOPs that stand apart, too. 0: they are not.
+  size_t spends;
   bool corpus;  // a value of it may name another corpus: `corpus` among its settings
   // Settings of which a mapping must give one, or it would do nothing: their paths, ends with NULL. NULL: none.
   const char *const *needs;
@@ -47,6 +49,11 @@ struct stage {
   // Libraries beside the device's own that its numbers depend on, with their versions, for the record of the run: in
   // words, in the arena; NULL: none. May be NULL.
   const char *(*libraries)(const struct run_config *config, struct arena *arena);
+  // How many steps its `step` events count, of one that does not train. NULL: none.
+  int64_t (*steps)(const struct run_config *config);
+  // Whether an earlier worker left a state to go on from: the step that it is at, the bytes of the event log that
+  // belong to it, and its seconds. NULL: it starts over.
+  bool (*resume)(struct stage_work *work, int64_t *step, int64_t *log_size, double *seconds);
   // Does it: from the parent's checkpoint to this run's, with its events but `start` and the ends that are no result.
   // False with an error. NULL of a stage whose work is the training loop's.
   bool (*work)(struct stage_work *work, struct error *error);

@@ -1,5 +1,6 @@
 // The table of stages, and what holds for each of them. See stage.h.
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "trainer/stages/compress.h"
@@ -7,6 +8,7 @@
 #include "trainer/stages/evaluate.h"
 #include "trainer/stages/from.h"
 #include "trainer/stages/plant.h"
+#include "trainer/stages/search.h"
 #include "trainer/stages/select.h"
 #include "trainer/stages/stage.h"
 #include "trainer/stages/tune.h"
@@ -35,12 +37,27 @@ const struct stage stages[] = {
      .resolve = plant_stage_resolve,
      .forward_tokens = plant_stage_forward_tokens,
      .work = plant_stage_work},
+    {.name = SEARCH_STAGE,
+     .one = "search",
+     .several = "searches",
+     .help = "give each layer its part of a budget: bits, zeroes, heads and columns",
+     .spends = offsetof(struct run_quantities, flops_search),
+     .needs = search_stage_needs,
+     .version = 1,
+     .skips = search_stage_skips,
+     .resolve = search_stage_resolve,
+     .becomes = search_stage_becomes,
+     .forward_tokens = search_stage_forward_tokens,
+     .libraries = search_stage_libraries,
+     .steps = search_stage_steps,
+     .resume = search_stage_resume,
+     .work = search_stage_work},
     {.name = SELECT_STAGE,
      .one = "selection",
      .several = "selections",
      .help = "choose the windows that the next training goes over",
      .corpus = true,
-     .spends = true,
+     .spends = offsetof(struct run_quantities, flops_selection),
      .needs = select_stage_needs,
      .version = 1,
      .skips = select_stage_skips,

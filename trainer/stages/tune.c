@@ -9,8 +9,10 @@
 #include "trainer/compress/compress.h"
 #include "trainer/formats.h"
 #include "trainer/optimizers/optimizer.h"
+#include "trainer/search_budget.h"
 #include "trainer/stages/compress.h"
 #include "trainer/stages/plant.h"
+#include "trainer/stages/search.h"
 #include "trainer/stages/select.h"
 
 const char *const tune_stage_needs[] = {"tune.tokens", "tune.steps", NULL};
@@ -81,7 +83,7 @@ void tune_stage_training(struct run_config *config) {
   config->train.tokens_per_parameter =
       config->train.tokens == AUTO_INTEGER || config->train.steps == AUTO_INTEGER
           ? NAN
-          : (double)config->train.tokens / (double)config_parameters(config).non_embedding;
+          : (double)config->train.tokens / (double)config_kept_parameters(config).non_embedding;
   config->from.path = config->from.digest = "";
   config->train.average_checkpoints = 0;
   config->format_begins = 0;
@@ -106,6 +108,11 @@ static bool give_format(const char *why, struct error *error) {
 static bool parent_format(struct run_config *config, struct arena *arena, struct error *error) {
   struct compress_settings settings;
   const struct format *trained = config_format(config, arena), *compressed;
+  if (compress_stage_skips(config) && !search_stage_skips(config)) {
+    config->tune.format = "none";
+    return search_removes(config) ||
+           give_format("what a search brings matrices to, each to a level of its own, is no format", error);
+  }
   if (compress_stage_skips(config)) {
     config->tune.format = trained ? format_from_start(trained, arena)->name : "none";
     return true;
@@ -171,6 +178,25 @@ static bool about_stage(struct error *error) {
   return false;
 }
 
+// Rows and columns of 0 have no gradient, and stay 0, in full precision and where each weight moves by its own.
+static bool check_removed(const struct run_config *config, struct error *error) {
+  if (!search_removes(config)) return true;
+  if (strcmp(config->tune.format, "none") != 0)
+    return error_set(
+               error, EXIT_USAGE_ERROR,
+               "tune.format %s would represent anew what a search took out of the model: none trains what is left",
+               config->tune.format) ||
+           error_about(error, "tune.format", "tune.tokens", NULL);
+  struct run_config training = *config;
+  training.train.optimizer = config->tune.optimizer;
+  if (!optimizer_of(&training)->by_matrix) return true;
+  return error_set(error, EXIT_USAGE_ERROR,
+                   "the optimizer %s moves every weight of a matrix, also those that a search took out of the model: "
+                   "tune.optimizer adamw, sgd or lion trains what is left",
+                   config->tune.optimizer) ||
+         error_about(error, "tune.optimizer", "tune.tokens", NULL);
+}
+
 bool tune_stage_resolve(struct run_config *config, const struct corpus_facts *facts, struct arena *arena,
                         struct error *error) {
   if (config->tune.tokens && config->tune.steps)
@@ -179,10 +205,12 @@ bool tune_stage_resolve(struct run_config *config, const struct corpus_facts *fa
   if (!check_beginning(config, error) || !fill(config, error)) return false;
   config->tune.after = tune_stage_begins(config)       ? TUNE_INITIAL
                        : !compress_stage_skips(config) ? "compress"
+                       : !search_stage_skips(config)   ? SEARCH_STAGE
                        : !plant_stage_skips(config)    ? "plant_outliers"
                        : *config->from.path            ? ROOT_STAGE
                                                        : "train";
   if (strcmp(config->tune.format, TUNE_PARENT_FORMAT) == 0 && !parent_format(config, arena, error)) return false;
+  if (!check_removed(config, error)) return false;
   struct run_config training = *config;
   tune_stage_training(&training);
   if (!config_resolve(&training, facts, config->model.dtype, error)) return about_stage(error);

@@ -221,10 +221,14 @@ static bool open_run(struct stage_work *work, const char *config_path, bool *fin
     work->stage->training(&training);
     t->steps = training.train.steps;
   }
+  if (work->stage->steps) t->steps = work->stage->steps(&t->file.config);
   t->identity = config_identity(&t->file.config, t->file.corpus_digest, "state", t->file.parent);
-  t->clock_start = clock_seconds();
-  // It starts over: what an earlier worker left is in its way.
-  return event_log_cut(&t->log, 0, error) && checkpoint_clean(t->run_folder, error) &&
+  int64_t kept = 0;
+  double seconds = 0;
+  // Where it starts over, what an earlier worker left is in its way.
+  if (!work->stage->resume || !work->stage->resume(work, &t->resumed_from, &kept, &seconds)) t->resumed_from = kept = 0;
+  t->clock_start = clock_seconds() - seconds;
+  return event_log_cut(&t->log, kept, error) && checkpoint_clean(t->run_folder, error) &&
          (work->stage->root || find_source(t, t->file.parent, &work->parent, error)) &&
          training_open_device(t, error) && report_start(t, error);
 }
