@@ -224,6 +224,28 @@ __device__ __forceinline__ octet round_by_tables(const represent_call &c, const 
   return y;
 }
 
+// The squared error of an octet on a grid of floats, of products and sums that are not fused, as on the CPU.
+__device__ __forceinline__ float octet_error(const struct quantizer &q, const octet &x, float scale) {
+  float sum = 0, inverse = 1 / scale;
+#pragma unroll
+  for (int j = 0; j < OCTET; j++) {
+    float y = __fmul_rn(round_to_float(q, __fmul_rn(x.at[j], inverse), false, 0), scale);
+    float apart = __fadd_rn(x.at[j], -y);
+    sum = __fadd_rn(sum, __fmul_rn(apart, apart));
+  }
+  return sum;
+}
+
+// The scale of a group whose largest magnitude is `size`, of which the lane has an octet: six as given, or four where
+// that errs less over the group's lanes.
+__device__ __forceinline__ float four_over_six(const struct quantizer &q, const octet &x, float size, float absmax,
+                                               float six) {
+  float four = scale_value(&q, 1.5f * size, absmax);
+  float error_of_six = lanes_sum(octet_error(q, x, six), q.group / OCTET);
+  float error_of_four = lanes_sum(octet_error(q, x, four), q.group / OCTET);
+  return error_of_four < error_of_six ? four : six;
+}
+
 // ---- the pass ----
 // GENERAL: every grid, selection and unit of scales; otherwise uniform and float grids with scales of tensors, rows, or
 // groups of 8 to 256 columns. ENCODE, of the latter: the codes and scales of a native product too, or instead of
@@ -283,7 +305,9 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
       most = warp_largest(most, q.group / OCTET);
       squares = lanes_sum(squares, q.group / OCTET);
       int64_t first = column / q.group * q.group, count = columns - first < q.group ? columns - first : q.group;
-      scale = scale_value(&q, size_of_unit(q, most, squares, count > 0 ? count : 1), statistics.absmax);
+      float size = size_of_unit(q, most, squares, count > 0 ? count : 1);
+      scale = scale_value(&q, size, statistics.absmax);
+      if (q.four_over_six) scale = four_over_six(q, x, size, statistics.absmax, scale);
     }
     uint32_t keep = 0xff, pass = 0xff;
     if constexpr (GENERAL) {

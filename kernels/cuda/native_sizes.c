@@ -29,19 +29,20 @@ static struct native_operand encoding(const struct representation *r) {
   struct native_operand operand = none;
   if (r->sparsity.kind != SPARSITY_NONE || (r->grid.kind != GRID_UNIFORM && r->grid.kind != GRID_FLOAT)) return none;
   if (cuda_group_apart(scale, &r->grid)) return none;
-  bool power = scale->type != SCALE_FLOAT && scale->type != SCALE_E4M3;
+  bool power = scale->type != SCALE_FLOAT && !scale_type_is_e4m3(scale->type);
   if (scale->unit == SCALE_PER_GROUP) {
-    if (scale->type == SCALE_E4M3 && scale->group % 16 == 0)
+    if (scale_type_is_e4m3(scale->type) && scale->group % 16 == 0)
       operand.scaling = NATIVE_BLOCK16;
     else if (power && scale->group % 32 == 0)
       operand.scaling = NATIVE_BLOCK32;
     else
       return none;
-    if (power && scale->rule == SCALE_ABSMAX && scale->type == SCALE_POWER_FLOOR) operand.factor = (float)scale->factor;
+    if (power && scale->rule == SCALE_ABSMAX && scale_type_is_of_exponent(scale->type))
+      operand.factor = (float)scale->factor;
     // Smaller ones would come under the least scale there is, which is no power of two times them.
     if (!(operand.factor >= 0.75f && operand.factor <= 2)) return none;
   } else {
-    if (scale->type == SCALE_E4M3) return none;
+    if (scale_type_is_e4m3(scale->type)) return none;
     operand.scaling = scale->unit == SCALE_PER_ROW ? NATIVE_ROW : NATIVE_TENSOR;
   }
   if (operand.scaling == NATIVE_BLOCK16)

@@ -37,7 +37,7 @@ bool distribution_parse(const char *text, enum distribution *distribution, doubl
 static bool depends_on_octave(const struct representation *representation) {
   enum scale_type type = representation->scale.type;
   return representation->grid.kind != GRID_NONE && representation->scale.rule != SCALE_STATIC &&
-         (type == SCALE_POWER_FLOOR || type == SCALE_POWER_ROUND || type == SCALE_POWER_CEIL);
+         type >= SCALE_POWER_FLOOR && type <= SCALE_POWER_EVEN;
 }
 
 static bool closed_form(const struct representation *representation, double *gmse) {

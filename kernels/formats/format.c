@@ -116,7 +116,8 @@ static bool draws(const struct representation *r) {
 static bool activations_by_sequences(const struct representation *r) {
   const struct scale *scale = &r->scale;
   if (r->grid.kind == GRID_NONE) return false;
-  return (scale->unit == SCALE_PER_TENSOR && scale->rule != SCALE_STATIC) || scale->type == SCALE_E4M3 || draws(r);
+  return (scale->unit == SCALE_PER_TENSOR && scale->rule != SCALE_STATIC) || scale_type_is_e4m3(scale->type) ||
+         draws(r);
 }
 
 // Nothing changes where a value's place among the tokens does not count, or only within groups that sequences hold
@@ -124,7 +125,7 @@ static bool activations_by_sequences(const struct representation *r) {
 static bool gradients_by_sequences(const struct representation *r, int64_t context) {
   const struct scale *scale = &r->scale;
   if (representation_is_none(r)) return false;
-  if (draws(r) || r->hadamard.kind != HADAMARD_NONE || scale->type == SCALE_E4M3) return true;
+  if (draws(r) || r->hadamard.kind != HADAMARD_NONE || scale_type_is_e4m3(scale->type)) return true;
   bool local = r->grid.kind == GRID_NONE || scale->rule == SCALE_STATIC ||
                (scale->unit == SCALE_PER_GROUP && context % scale->group == 0);
   if (!local && measured(scale)) return true;

@@ -57,8 +57,16 @@ enum scale_type {
   SCALE_POWER_FLOOR,  // a power of two: below, nearest in the logarithm, above
   SCALE_POWER_ROUND,  // (with SCALE_ABSMAX, floor is OCP's rule 2^(floor(log2 amax) - floor(log2 high)))
   SCALE_POWER_CEIL,
-  SCALE_E4M3,  // an FP8 number times one float32 per tensor that maps the tensor's max to 448 * high (NVFP4)
+  SCALE_POWER_EVEN,  // with SCALE_ABSMAX: floor of the largest magnitude rounded to the element's mantissa first
+  SCALE_E4M3,  // an FP8 number times one float32 per tensor that maps the tensor's max to 448 * high (NVFP4): nearest,
+  SCALE_E4M3_FLOOR,  // below, above
+  SCALE_E4M3_CEIL,
 };
+static inline bool scale_type_is_e4m3(enum scale_type type) { return type >= SCALE_E4M3; }
+// OCP's rule and its variant: a power of two of the largest magnitude, whose factor multiplies it afterwards.
+static inline bool scale_type_is_of_exponent(enum scale_type type) {
+  return type == SCALE_POWER_FLOOR || type == SCALE_POWER_EVEN;
+}
 struct scale {
   enum scale_rule rule;
   enum scale_unit unit;
@@ -66,6 +74,12 @@ struct scale {
   int group;          // SCALE_PER_GROUP: elements that share a scale, along the contraction axis
   double factor;      // see the rules
   bool factor_given;  // else it follows from the grid
+  // E4M3, E2M1 elements: of the two scales that map a block's largest magnitude to 6 and to 4, that of the smaller
+  // squared error, 6 where they are equal (Cook et al. 2025)
+  bool four_over_six;
+  // E4M3: the FP8 number that the tensor's largest scale becomes. 0: not given, which is 256 with four_over_six, else
+  // 448 whatever the factor, which then may not be above 1 without clipping.
+  double e4m3_most;
 };
 
 // ---- Hadamard, rounding, estimators ----

@@ -39,6 +39,7 @@ struct grid_name {
   struct grid grid;
   int group;  // 0: rows or tensors
   enum scale_type type;
+  bool zero;  // int4-zero-g32
 };
 
 // The names that its grid may have: its own term, that in groups, those of block formats.
@@ -56,6 +57,11 @@ static int grid_names(const struct naming *naming, struct grid_name names[4]) {
   else
     names[count++] = (struct grid_name){plain, *grid, 0, SCALE_FLOAT};
   if (!group) return count;
+  int bits = 1;
+  while (1 << bits < grid->count) bits++;
+  if (grid->kind == GRID_UNIFORM && grid->low == -(1 << (bits - 1)) && grid->count == 1 << bits)
+    names[count++] = (struct grid_name){arena_format(naming->arena, "int%d-zero-g%d", bits, group), *grid, group,
+                                        SCALE_FLOAT, .zero = true};
   if (grid->kind == GRID_UNIFORM && grid->count != 3)  // ternary has no groups in its name
     names[count++] = (struct grid_name){arena_format(naming->arena, "%s-g%d", plain, group), *grid, group, SCALE_FLOAT};
   for (const struct block_format *block = block_formats; block->name && count < 4; block++) {
@@ -76,7 +82,11 @@ static bool name_means(const struct naming *naming, const enum recipe *recipe, c
   if (sparsity->kind != SPARSITY_NONE)
     meant.sparsity =
         naming->full_sparsity ? *sparsity : sparsity_plain(sparsity->kind, sparsity->amount, sparsity->n, sparsity->m);
-  if (grid && grid->group)
+  int bits = 1;
+  while (grid && 1 << bits < grid->grid.count) bits++;
+  if (grid && grid->zero)
+    recipe_of_zero_groups(&meant, bits, grid->group, recipe);
+  else if (grid && grid->group)
     recipe_of_blocks(&meant, grid->grid, grid->group, grid->type, recipe);
   else if (grid)
     recipe_of_grid(&meant, grid->grid, recipe ? *recipe : RECIPE_QUEST);

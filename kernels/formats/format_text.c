@@ -107,6 +107,11 @@ static void scale_options(const struct scale *scale, struct text *out) {
     text_add(out, scale->unit == SCALE_PER_ROW ? ",row" : ",tensor");
   }
   text_format(out, ",%s", scale_type_words[scale->type]);
+  if (scale->four_over_six) text_add(out, ",four-over-six");
+  if (scale->e4m3_most > 0) {
+    text_char(out, ',');
+    add_call(out, "scale-max", scale->e4m3_most);
+  }
 }
 
 void representation_text(const struct representation *representation, struct text *out) {
@@ -211,8 +216,15 @@ static void describe_sparsity(const struct sparsity *sparsity, struct text *out)
 // How values come onto their grid: scale, rounding, transform, gradients.
 static void describe_rounding(const struct representation *representation, enum operand operand, struct text *out) {
   static const char *const rules[] = {"root mean square", "largest magnitude", "learned scale", "fixed scale"};
-  static const char *const types[] = {"", ", as a power of two (down)", ", as a power of two (nearest)",
-                                      ", as a power of two (up)", ", in FP8 next to one float"};
+  static const char *const types[SCALE_TYPES] = {
+      "",
+      ", as a power of two (down)",
+      ", as a power of two (nearest)",
+      ", as a power of two (up)",
+      ", as a power of two (down, of what is rounded to the elements' mantissa)",
+      ", in FP8 next to one float",
+      ", in FP8 (down) next to one float",
+      ", in FP8 (up) next to one float"};
   const struct scale *scale = &representation->scale;
   bool windows = operand != OPERAND_WEIGHTS, measured = scale->rule == SCALE_RMS || scale->rule == SCALE_ABSMAX;
   text_format(out, ", by the %s of ", rules[scale->rule]);
@@ -221,7 +233,8 @@ static void describe_rounding(const struct representation *representation, enum 
   else
     text_add(out, scale->unit == SCALE_PER_ROW ? "a row" : windows && measured ? "a sequence" : "a matrix");
   text_add(out, types[scale->type]);
-  if (scale->type == SCALE_E4M3 && windows) text_add(out, " of a sequence");
+  if (scale_type_is_e4m3(scale->type) && windows) text_add(out, " of a sequence");
+  if (scale->four_over_six) text_add(out, ", mapping the largest to 6 or to 4, whichever errs less");
   if (representation->rounding == ROUND_STOCHASTIC) text_add(out, ", stochastic rounding");
   if (representation->hadamard.kind != HADAMARD_NONE)
     text_format(out, ", after a Hadamard transform%s",

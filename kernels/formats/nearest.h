@@ -30,5 +30,6 @@ struct scales_call {
   const struct tensor_statistics *statistics;  // as of quantize_call
   const float *from;                           // [rows, columns]
   float shrink;
-  float *scales;  // [rows, quantizer_scale_units], written
+  float *scales;   // [rows, quantizer_scale_units], written
+  float *scratch;  // per worker, quantize_scratch(columns) floats
 };

@@ -7,14 +7,15 @@
 // ---- words ----
 
 // In the order of their enums.
-extern const char *const recipe_words[RECIPES];     // "quest", "lsq", ...
-extern const char *const scale_rule_words[4];       // "rms", "absmax", ...
-extern const char *const scale_type_words[5];       // "float", "power-floor", ...
-extern const char *const rounding_words[2];         // "nearest", "stochastic"
-extern const char *const estimator_words[4];        // "ste", "clip", "trust", "lsq"
-extern const char *const backward_words[3];         // "forward", ...: enum backward_operand
-extern const char *const sparsity_scope_words[3];   // "tensor", "row", "global"
-extern const char *const sparse_backward_words[6];  // "forward", "rms", ...
+extern const char *const recipe_words[RECIPES];  // "quest", "lsq", ...
+extern const char *const scale_rule_words[4];    // "rms", "absmax", ...
+#define SCALE_TYPES 8
+extern const char *const scale_type_words[SCALE_TYPES];  // "float", "power-floor", ...
+extern const char *const rounding_words[2];              // "nearest", "stochastic"
+extern const char *const estimator_words[4];             // "ste", "clip", "trust", "lsq"
+extern const char *const backward_words[3];              // "forward", ...: enum backward_operand
+extern const char *const sparsity_scope_words[3];        // "tensor", "row", "global"
+extern const char *const sparse_backward_words[6];       // "forward", "rms", ...
 #define WORDS(list) list, (int)(sizeof(list) / sizeof(list)[0])
 // Layers by the names that `layers` takes; ends with a NULL name.
 extern const struct layer_name {
@@ -63,6 +64,9 @@ void recipe_of_grid(struct representation *representation, struct grid grid, enu
 // The same of blocks with a scale each: as their standard has them, or by the recipe (NULL: none was given).
 void recipe_of_blocks(struct representation *representation, struct grid grid, int group, enum scale_type type,
                       const enum recipe *recipe);
+// int4-zero-g32: two's complement in groups, whose largest magnitude is 2^(bits - 1) - 1/2 steps, so that all codes are
+// used (compressed-tensors' symmetric groups, without a given recipe).
+void recipe_of_zero_groups(struct representation *representation, int bits, int group, const enum recipe *recipe);
 // Block formats with a name; ends with a NULL name. Of several names of one, the first is the usual.
 extern const struct block_format {
   const char *name;

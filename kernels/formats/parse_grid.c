@@ -23,6 +23,7 @@ const struct format_example format_examples[] = {{"int1", .listed = true},
                                                  {"int4-twos", .listed = true},
                                                  {"int8-twos"},
                                                  {"int4-g32", .listed = true},
+                                                 {"int4-zero-g32", .listed = true},
                                                  {"fp4-e2m1", .listed = true},
                                                  {"fp4-e1m2"},
                                                  {"fp4-e3m0"},
@@ -32,12 +33,14 @@ const struct format_example format_examples[] = {{"int1", .listed = true},
                                                  {"fp8-e5m2", .listed = true},
                                                  {"mxfp4", .listed = true},
                                                  {"w(quest-mxfp4)", .listed = true},
+                                                 {"mxfp6", .listed = true},
                                                  {"mxfp6-e2m3"},
                                                  {"mxfp6-e3m2"},
                                                  {"mxfp8", .listed = true},
                                                  {"mxfp8-e5m2"},
                                                  {"mxint8", .listed = true},
                                                  {"nvfp4", .listed = true},
+                                                 {"nvfp4[four-over-six]", .listed = true},
                                                  {"nf4", .listed = true},
                                                  {"vq1-2"},
                                                  {"vq1-4"},
@@ -162,17 +165,23 @@ static enum outcome read_ternary(const struct grid_term *t, struct error *error)
   return piece_is(t->word, "ternary") ? made(t, grid_mid_tread(2)) : NOT_MINE;
 }
 
-// int4, int4-tread, int4-twos, int4-g32.
+// int4, int4-tread, int4-twos, int4-g32, int4-zero-g32.
 static enum outcome read_integer(const struct grid_term *t, struct error *error) {
   struct piece rest = t->word;
   int bits, group = 0;
   if (!piece_take(&rest, "int") || !piece_take_number(&rest, &bits)) return NOT_MINE;
   if (bits < 1 || bits > 8) return wrong(t, "integer grids have 1 to 8 bits", error);
   bool tread = piece_take(&rest, "-tread"), twos = !tread && piece_take(&rest, "-twos");
-  if ((tread || twos) && bits < 2) return wrong(t, "a grid with 0 among its levels has at least 2 bits", error);
+  bool zero = !tread && !twos && piece_take(&rest, "-zero");
+  if ((tread || twos || zero) && bits < 2) return wrong(t, "a grid with 0 among its levels has at least 2 bits", error);
   if (piece_take(&rest, "-g") && (!piece_take_number(&rest, &group) || group < 2))
     return wrong(t, "a group has at least 2 values, as int4-g32", error);
   if (rest.length) return NOT_MINE;
+  if (zero && !group) return wrong(t, "is of groups with a scale each, as int4-zero-g32", error);
+  if (zero) {
+    recipe_of_zero_groups(t->into, bits, group, t->reader->recipe_given ? &t->reader->recipe : NULL);
+    return READ;
+  }
   struct grid grid = tread ? grid_mid_tread(bits) : twos ? grid_twos_complement(bits) : grid_mid_rise(bits);
   return group ? made_of_groups(t, grid, group, SCALE_FLOAT) : made(t, grid);
 }
@@ -203,6 +212,7 @@ static enum outcome read_vectors(const struct grid_term *t, struct error *error)
 const struct block_format block_formats[] = {{"mxfp4", 2, 1, 32, SCALE_POWER_FLOOR},
                                              {"mxfp4-e2m1", 2, 1, 32, SCALE_POWER_FLOOR},
                                              {"mxfp6-e2m3", 2, 3, 32, SCALE_POWER_FLOOR},
+                                             {"mxfp6", 2, 3, 32, SCALE_POWER_FLOOR},
                                              {"mxfp6-e3m2", 3, 2, 32, SCALE_POWER_FLOOR},
                                              {"mxfp8", 4, 3, 32, SCALE_POWER_FLOOR},
                                              {"mxfp8-e4m3", 4, 3, 32, SCALE_POWER_FLOOR},

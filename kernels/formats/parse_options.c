@@ -22,6 +22,10 @@ static bool plain_option(struct piece word, struct representation *representatio
   int i;
   if ((i = piece_word(word, WORDS(scale_type_words))) >= 0)
     scale->type = (enum scale_type)i;
+  else if (piece_is(word, "power-nearest"))  // another word for power-round
+    scale->type = SCALE_POWER_ROUND;
+  else if (piece_is(word, "four-over-six"))
+    scale->four_over_six = true;
   else if ((i = piece_word(word, WORDS(rounding_words))) >= 0)
     representation->rounding = (enum rounding)i;
   else if ((i = piece_word(word, WORDS(estimator_words))) >= 0)
@@ -55,6 +59,13 @@ static bool group_option(struct piece option, const double *size, struct scale *
   return true;
 }
 
+static bool scale_most_option(struct piece option, const double *most, struct scale *scale, struct error *error) {
+  if (!most || *most < 1 || *most > 448)
+    return piece_error(error, option, "takes the largest FP8 scale of a tensor, 1 to 448, as scale-max(256)");
+  scale->e4m3_most = *most;
+  return true;
+}
+
 // *known says whether the word is an option of a representation.
 static bool representation_option(struct piece option, struct representation *representation, bool *known,
                                   struct error *error) {
@@ -75,6 +86,7 @@ static bool representation_option(struct piece option, struct representation *re
   int rule = piece_word(word, WORDS(scale_rule_words));
   if (rule >= 0) return scale_rule_option(option, (enum scale_rule)rule, value, &representation->scale, error);
   if (piece_is(word, "group")) return group_option(option, value, &representation->scale, error);
+  if (piece_is(word, "scale-max")) return scale_most_option(option, value, &representation->scale, error);
   for (size_t i = 0; i < sizeof transforms / sizeof transforms[0]; i++)
     if (piece_is(word, transforms[i].word))
       return hadamard_option(option, arguments, transforms[i].kind, transforms[i].exact, &representation->hadamard,
@@ -89,11 +101,12 @@ static bool representation_option(struct piece option, struct representation *re
 }
 
 static bool unknown_option(struct piece option, struct error *error) {
-  static const char *const known[] = {"rms",         "absmax",          "learned",  "static",         "tensor",
-                                      "row",         "group",           "float",    "power-floor",    "power-round",
-                                      "power-ceil",  "e4m3-scale",      "nearest",  "stochastic",     "hadamard",
-                                      "no-hadamard", "random-hadamard", "ste",      "clip",           "trust",
-                                      "lsq",         "requantize",      "original", "token-hadamard", "layers"};
+  static const char *const known[] = {"rms",         "absmax",          "learned",       "static",         "tensor",
+                                      "row",         "group",           "float",         "power-floor",    "power-even",
+                                      "power-round", "power-ceil",      "e4m3-scale",    "e4m3-floor",     "e4m3-ceil",
+                                      "scale-max",   "nearest",         "four-over-six", "stochastic",     "hadamard",
+                                      "no-hadamard", "random-hadamard", "ste",           "clip",           "trust",
+                                      "lsq",         "requantize",      "original",      "token-hadamard", "layers"};
   char name[64];
   snprintf(name, sizeof name, "%.*s", (int)option.length, option.start);
   error_set(error, EXIT_USAGE_ERROR, "'%s' is no option", name);

@@ -70,15 +70,20 @@ INLINE float range_squares(const float *x, int64_t count) {
 
 // ---- scales ----
 
-INLINE float range_scale(const struct quantizer *quantizer, const struct tensor_statistics *statistics, const float *x,
-                         int64_t count, float shrink) {
+// What the scale of a range follows from, by the rule.
+INLINE float range_size(const struct quantizer *quantizer, const struct tensor_statistics *statistics, const float *x,
+                        int64_t count) {
   bool tensor = quantizer->unit == SCALE_PER_TENSOR;
   float size = 0;
   if (quantizer->rule == SCALE_ABSMAX) size = tensor ? statistics->absmax : range_absmax(x, count);
   if (quantizer->rule == SCALE_RMS)
     size = tensor ? statistics->rms : __builtin_sqrtf(range_squares(x, count) / (float)count);
   if (quantizer->rule == SCALE_LEARNED) size = statistics->learned;
-  return scale_value(quantizer, size * shrink, quantizer->type == SCALE_E4M3 ? statistics->absmax : 0);
+  return size;
+}
+
+INLINE float sized_scale(const struct quantizer *quantizer, const struct tensor_statistics *statistics, float size) {
+  return scale_value(quantizer, size, scale_type_is_e4m3(quantizer->type) ? statistics->absmax : 0);
 }
 
 // ---- rounding ----
@@ -261,6 +266,36 @@ static void round_unit(const struct quantizer *quantizer, bool masked, float sca
     case GRID_NONE:
       break;
   }
+}
+
+// ---- the scale of a range ----
+
+// The squared error of a range at a scale: sums of eight neighbours, then of pairs of them half the range apart, a
+// quarter, ...: in the order of the GPU's lanes, so that both choose alike.
+static float range_error(const struct quantizer *quantizer, float scale, const struct row_arrays *row, int64_t begin,
+                         int64_t end) {
+  float sums[32] = {0};
+  int octets = 1;
+  round_range(quantizer, GRID_FLOAT, false, false, scale, row, begin, end);
+  for (int64_t i = begin; i < end; i++) {
+    float apart = row->x[i] - row->y[i];
+    sums[(i - begin) / 8] += apart * apart;
+  }
+  while (octets * 8 < quantizer->group) octets *= 2;
+  for (int half = octets / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) sums[i] += sums[i + half];
+  return sums[0];
+}
+
+// The scale of a range of row->x; row->y is written over where two are compared.
+static float range_scale(const struct quantizer *quantizer, const struct tensor_statistics *statistics,
+                         const struct row_arrays *row, int64_t begin, int64_t end, float shrink) {
+  float size = range_size(quantizer, statistics, row->x + begin, end - begin) * shrink;
+  float scale = sized_scale(quantizer, statistics, size);
+  if (!quantizer->four_over_six) return scale;
+  float four = sized_scale(quantizer, statistics, 1.5f * size);
+  float error_of_six = range_error(quantizer, scale, row, begin, end);
+  return range_error(quantizer, four, row, begin, end) < error_of_six ? four : scale;
 }
 
 // ---- selection ----
@@ -448,7 +483,7 @@ static void quantize_pass(const void *argument, int64_t begin, int64_t end, int 
     } else {
       for (int64_t at = 0; at < columns; at += unit) {
         int64_t stop = at + unit < columns ? at + unit : columns;
-        float scale = range_scale(quantizer, statistics, row.x + at, stop - at, 1);
+        float scale = range_scale(quantizer, statistics, &row, at, stop, 1);
         round_unit(quantizer, conditions, scale, &row, at, stop);
         if (conditions && sparse && quantizer->backward == SPARSE_TRUST)
           for (int64_t i = at; i < stop; i++)
@@ -483,12 +518,14 @@ static void scales_pass(const void *argument, int64_t begin, int64_t end, int wo
   const struct quantizer *quantizer = call->quantizer;
   int64_t columns = quantizer->columns, units = quantizer_scale_units(quantizer);
   int64_t unit = quantizer->unit == SCALE_PER_GROUP ? quantizer->group : columns;
-  for (int64_t number = begin; number < end; number++)
+  struct row_arrays row = row_arrays(call->scratch + worker * quantize_scratch(columns), columns);
+  for (int64_t number = begin; number < end; number++) {
+    load_row(row.x, DTYPE_FLOAT32, call->from, number * columns, columns);
     for (int64_t i = 0; i < units; i++) {
       int64_t at = i * unit, stop = at + unit < columns ? at + unit : columns;
-      call->scales[number * units + i] =
-          range_scale(quantizer, call->statistics, call->from + number * columns + at, stop - at, call->shrink);
+      call->scales[number * units + i] = range_scale(quantizer, call->statistics, &row, at, stop, call->shrink);
     }
+  }
 }
 
 static void learned_pass(const void *argument, int64_t begin, int64_t end, int worker) {
@@ -500,7 +537,7 @@ static void learned_pass(const void *argument, int64_t begin, int64_t end, int w
   for (int64_t number = begin; number < end; number++) {
     load_row(row.x, call->from_dtype, call->from, number * columns, columns);
     if (quantizer->hadamard_block > 1) hadamard_row(row.x, columns, quantizer->hadamard_block);
-    float scale = range_scale(quantizer, &statistics, row.x, columns, 1);
+    float scale = range_scale(quantizer, &statistics, &row, 0, columns, 1);
     round_unit(quantizer, false, scale, &row, 0, columns);
     float *gradient = (float *)row.keep;
     load_row(gradient, call->gradient_dtype, call->gradient, number * columns, columns);

@@ -29,9 +29,11 @@ struct quantizer {
   enum scale_type type;
   int group;
   float factor;         // RMS, STATIC: of the scale; ABSMAX: 1 / reach times the given factor
-  float power_factor;   // ABSMAX with POWER_FLOOR: what multiplies the power of two
+  float power_factor;   // ABSMAX with POWER_FLOOR or POWER_EVEN: what multiplies the power of two
   int reach_exponent;   // floor(log2 reach)
-  float tensor_factor;  // SCALE_E4M3: 1 / (448 reach)
+  uint32_t even_step;   // ABSMAX with POWER_EVEN: half a unit of the elements' mantissa, as float32 bits
+  float tensor_factor;  // E4M3: of the float32 of a tensor, over its largest magnitude
+  bool four_over_six;
   // Gradient mask: |x - blend * y - center * scale| <= limit * scale. blend 1: trust; 0: range, around the grid's
   // center; limit infinite: no condition. Of vector grids |x| is the norm of a group.
   float blend, center, limit;

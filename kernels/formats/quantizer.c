@@ -20,7 +20,8 @@ int64_t quantize_scratch(int64_t columns) { return 5 * ((columns + 127) / 64 * 6
 
 bool quantizer_needs_absmax(const struct quantizer *quantizer) {
   if (quantizer->grid == GRID_NONE) return false;
-  return quantizer->type == SCALE_E4M3 || (quantizer->rule == SCALE_ABSMAX && quantizer->unit == SCALE_PER_TENSOR);
+  return scale_type_is_e4m3(quantizer->type) ||
+         (quantizer->rule == SCALE_ABSMAX && quantizer->unit == SCALE_PER_TENSOR);
 }
 
 bool quantizer_needs_rms(const struct quantizer *quantizer) {
@@ -88,6 +89,14 @@ static void take_scalar_scale(struct quantizer *q, const struct representation *
   }
   q->reach_exponent = (int)floor(log2(reach));
   q->tensor_factor = (float)(1 / (448 * reach));
+  if (scale->four_over_six || scale->e4m3_most > 0) {
+    double most = scale->e4m3_most > 0 ? scale->e4m3_most : 256;
+    q->tensor_factor = (float)((scale->rule == SCALE_ABSMAX ? scale->factor : 1) / (most * reach));
+  }
+  q->four_over_six = scale->four_over_six;
+  // Of evenly spaced levels the mantissa is what follows the leading bit of the largest.
+  int mantissa = grid->kind == GRID_FLOAT ? grid->mantissa_bits : q->reach_exponent > 0 ? q->reach_exponent : 0;
+  if (scale->type == SCALE_POWER_EVEN) q->even_step = 1u << (22 - mantissa);
   // Half a cell's width is reached exactly in the middle between levels: leave room for rounding errors.
   const float room = 1 + 0x1p-18f;
   if (representation->estimator == ESTIMATOR_TRUST) {

@@ -62,6 +62,17 @@ void recipe_of_blocks(struct representation *representation, struct grid grid, i
   if (recipe) recipe_apply(representation, *recipe);
 }
 
+void recipe_of_zero_groups(struct representation *representation, int bits, int group, const enum recipe *recipe) {
+  struct grid grid = grid_twos_complement(bits);
+  recipe_of_blocks(representation, grid, group, SCALE_FLOAT, recipe);
+  if (recipe) return;
+  // A shade less than reach over 2^(bits - 1) - 1/2, to seven digits: the most negative value stands at a tie, and is
+  // to take the lowest code whatever the last bit of the scale.
+  double exact = grid.high / (-grid.low - 0.5);
+  representation->scale.factor = floor(exact * (1 - 2.5e-7) * 1e7) / 1e7;
+  representation->scale.factor_given = true;
+}
+
 void sparsity_untransformed(struct representation *representation) {
   const struct sparsity *sparsity = &representation->sparsity;
   if (sparsity->kind == SPARSITY_TOP && (sparsity->monotone || sparsity->scope == SCOPE_GLOBAL))
@@ -95,6 +106,30 @@ static const char *sparsity_clash(struct representation *representation, enum op
   return NULL;
 }
 
+// The same of how scales are rounded and chosen.
+static const char *scale_rounding_clash(const struct representation *representation) {
+  const struct scale *scale = &representation->scale;
+  const struct grid *grid = &representation->grid;
+  if (scale->type == SCALE_POWER_EVEN && scale->rule != SCALE_ABSMAX)
+    return "power-even rounds the largest magnitude to the elements' mantissa: it goes with absmax";
+  if (scale->type == SCALE_POWER_EVEN && grid->kind != GRID_FLOAT && grid->kind != GRID_UNIFORM)
+    return "power-even is of floats and evenly spaced levels, which have a mantissa";
+  if (scale->e4m3_most > 0 && !scale_type_is_e4m3(scale->type))
+    return "scale-max is of FP8 scales: it goes with e4m3-scale";
+  if (!scale->four_over_six) return NULL;
+  if (!scale_type_is_e4m3(scale->type) || scale->rule != SCALE_ABSMAX || grid->kind != GRID_FLOAT ||
+      grid->exponent_bits != 2 || grid->mantissa_bits != 1)
+    return "four-over-six is of E2M1 elements with FP8 scales of the largest magnitude, as nvfp4[four-over-six]";
+  int group = scale->group;
+  if (scale->unit == SCALE_PER_GROUP && (group < 8 || group > 256 || (group & (group - 1)) != 0))
+    return "four-over-six is of groups of 8, 16, 32, 64, 128 or 256";
+  if (scale->unit != SCALE_PER_GROUP) return "four-over-six is of groups, as group(16)";
+  if (representation->sparsity.kind != SPARSITY_NONE)
+    return "four-over-six compares the errors of all values, none of them pruned: leave the sparsity out";
+  if (representation->rounding != ROUND_NEAREST) return "four-over-six compares errors of rounding to nearest";
+  return NULL;
+}
+
 // Why grid, scale, rounding and estimator do not go together, or NULL.
 static const char *scale_clash(const struct representation *representation, enum operand operand) {
   const struct scale *scale = &representation->scale;
@@ -114,9 +149,9 @@ static const char *scale_clash(const struct representation *representation, enum
     return "a learned scale is one float per tensor of weights or activations on an integer grid, to nearest";
   if (learned && representation->hadamard.kind != HADAMARD_NONE)
     return "a learned scale is of untransformed values: leave hadamard out";
-  if (scale->type == SCALE_E4M3 && scale->unit == SCALE_PER_TENSOR)
+  if (scale_type_is_e4m3(scale->type) && scale->unit == SCALE_PER_TENSOR)
     return "an FP8 scale is for groups or rows: the tensor has a float32 next to it";
-  return NULL;
+  return scale_rounding_clash(representation);
 }
 
 const char *representation_clash(struct representation *representation, enum operand operand) {
@@ -148,6 +183,9 @@ bool representation_finish(struct representation *representation, enum operand o
   if (scale->unit != SCALE_PER_GROUP) scale->group = 0;
 
   if (!scale->factor_given) scale->factor = 1;
+  // What is meant without being written is not kept.
+  bool plain = !scale->factor_given || scale->factor == 1;
+  if (scale->e4m3_most == (scale->four_over_six ? 256 : 448) && (plain || scale->four_over_six)) scale->e4m3_most = 0;
   if (representation->estimator == ESTIMATOR_TRUST && grid->count == 2) {
     // QuEST's outer factors, with and without the transform.
     if (representation->outer == 0) representation->outer = representation->hadamard.kind == HADAMARD_NONE ? 1.25 : 1.3;

@@ -38,13 +38,23 @@ FORMAT_FUNCTION float power_of_two(float v, enum scale_type type) {
   return float_of_bits(exponent << 23);
 }
 
-// To the nearest FP8 E4M3 number, at most 448.
-FORMAT_FUNCTION float nearest_e4m3(float v) {
+// To an FP8 E4M3 number, at most 448: nearest, ties to even, or that below or above. v is not negative.
+FORMAT_FUNCTION float rounded_e4m3(float v, enum scale_type type) {
   if (v > 448) return 448;
   uint32_t exponent = float_bits(v) & 0x7F800000u, least = (127u - 6) << 23;
   if (exponent < least) exponent = least;
   float step = float_of_bits(exponent - (3u << 23)), units = v / step;
-  return ((units + 12582912.0f) - 12582912.0f) * step;
+  float near = (units + 12582912.0f) - 12582912.0f;
+  if (type == SCALE_E4M3_FLOOR && near > units) near -= 1;
+  if (type == SCALE_E4M3_CEIL && near < units) near += 1;
+  return near * step;
+}
+FORMAT_FUNCTION float nearest_e4m3(float v) { return rounded_e4m3(v, SCALE_E4M3); }
+
+// The magnitude with its mantissa rounded to that of elements, halves up; what is not finite stays.
+FORMAT_FUNCTION float rounded_to_mantissa(float size, uint32_t even_step) {
+  uint32_t bits = float_bits(size);
+  return bits >= 0x7F800000u ? size : float_of_bits(bits + even_step);
 }
 
 // The float32 that the FP8 scales of a tensor are multiples of (SCALE_E4M3).
@@ -58,8 +68,10 @@ FORMAT_FUNCTION float scale_value(const struct quantizer *quantizer, float size,
   float v = quantizer->factor;
   switch (quantizer->rule) {
     case SCALE_ABSMAX:
-      if (quantizer->type == SCALE_POWER_FLOOR) {
-        // OCP's rule; the exponent may not leave the range of float32.
+      if (scale_type_is_of_exponent(quantizer->type)) {
+        // OCP's rule, of the magnitude as it is or as it will be in the elements; the exponent may not leave the range
+        // of float32.
+        size = rounded_to_mantissa(size, quantizer->even_step);
         float power =
             power_of_two(size, SCALE_POWER_FLOOR) * float_of_bits((uint32_t)(127 - quantizer->reach_exponent) << 23);
         if (power < 0x1p-99f) power = 0x1p-99f;  // stays a power of two, above the least scale
@@ -78,12 +90,12 @@ FORMAT_FUNCTION float scale_value(const struct quantizer *quantizer, float size,
       break;
   }
   if (v < 1e-30f) v = 1e-30f;  // all zeroes; a NaN continues
-  if (quantizer->type == SCALE_E4M3) {
+  if (scale_type_is_e4m3(quantizer->type)) {
     float unit = scale_unit_of_tensor(quantizer, tensor_absmax);
-    v = nearest_e4m3(v / unit) * unit;
+    v = rounded_e4m3(v / unit, quantizer->type) * unit;
     if (v < 1e-30f) v = 0x1p-9f * unit;  // below the least FP8 number
   } else if (quantizer->type != SCALE_FLOAT &&
-             !(quantizer->rule == SCALE_ABSMAX && quantizer->type == SCALE_POWER_FLOOR)) {
+             !(quantizer->rule == SCALE_ABSMAX && scale_type_is_of_exponent(quantizer->type))) {
     v = power_of_two(v, quantizer->type);
   }
   return v;

@@ -3,7 +3,8 @@
 
 const char *const recipe_words[RECIPES] = {"quest", "lsq", "ste", "clip", "absmax"};
 const char *const scale_rule_words[4] = {"rms", "absmax", "learned", "static"};
-const char *const scale_type_words[5] = {"float", "power-floor", "power-round", "power-ceil", "e4m3-scale"};
+const char *const scale_type_words[SCALE_TYPES] = {"float",      "power-floor", "power-round", "power-ceil",
+                                                   "power-even", "e4m3-scale",  "e4m3-floor",  "e4m3-ceil"};
 const char *const rounding_words[2] = {"nearest", "stochastic"};
 const char *const estimator_words[4] = {"ste", "clip", "trust", "lsq"};
 const char *const backward_words[3] = {"forward", "requantize", "original"};

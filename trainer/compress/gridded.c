@@ -145,6 +145,7 @@ static void search_clip(const struct gridded *g, const struct passes *p, const s
     struct scales_call call = {.quantizer = &p->quantizer,
                                .statistics = statistics,
                                .from = p->x + begin * g->inputs,
+                               .scratch = p->scratch,
                                .shrink = 1 - (float)step / 100,
                                .scales = trial};
     p->level->scales(&call, 0, rows, 0);
@@ -185,7 +186,8 @@ bool gridded_make(struct gridded *g, struct compress_call *call, const struct re
                                  .statistics = &statistics,
                                  .from = x,
                                  .shrink = 1,
-                                 .scales = g->scales + begin * g->units};
+                                 .scales = g->scales + begin * g->units,
+                                 .scratch = p.scratch};
     p.level->scales(&scales, 0, rows, 0);
     if (strcmp(call->settings->clip, "mse") == 0) search_clip(g, &p, &statistics, begin, rows, call->arena);
     begin += rows;
