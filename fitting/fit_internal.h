@@ -194,7 +194,7 @@ struct stage_scale {
   double *open;      // nothing changes, and the projection on these; else NULL
   double slope;      // mean of psi'
   double ratio;      // mean psi^2 / mean psi': r^2's mean for least squares
-  double deviation;  // robust standard deviation of the residuals
+  double deviation;  // robust standard deviation of the residuals, each times the root of its weight
   double *residual;  // [rows]: prediction - target
   double *jacobian;  // [rows][stage->free_count]; NULL for a large table
 };

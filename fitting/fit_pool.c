@@ -330,12 +330,11 @@ static void tell(struct fit *fit, const struct fit_pool_term *term, struct fit_p
   }
   pool->mean = parameter->positive ? exp(mean) : mean;
   if (term->count < FEW_CATEGORIES)
-    fit_result_warn(
-        result, "partial pooling of %s: %d categories tell little of their spread, which every pooled value rests on",
-        parameter->name, term->count);
+    fit_result_warn(result, "%d categories of %s tell little of their spread, on which every pooled value rests",
+                    term->count, parameter->name);
   if (term->spread == 0)
     fit_result_warn(result,
-                    "partial pooling of %s: the categories differ by no more than noise explains; all have one value",
+                    "the categories of %s differ by no more than noise explains; partial pooling gives all one value",
                     parameter->name);
 }
 

@@ -232,6 +232,8 @@ struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, 
   find_variances(arena, scale);
   if (scale->jacobian && problem_is_one_solve(&stage->problem) && is_collinear(arena, scale))
     take_factors(arena, stage, scale);
+  for (size_t i = 0; i < rows; i++) sizes[i] = sqrt(stage->weight[i]) * fabs(scale->residual[i]);
+  qsort(sizes, rows, sizeof *sizes, compare_numbers);
   // the fit passes through n of the rows: the median is that of the others
   scale->deviation = 1.4826 * quantile(sizes + scale->n, rows - (size_t)scale->n, 0.5);
   free(sizes);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
+#include "fitting/member_internal.h"
 #include "fitting/setting_internal.h"
 
 static const struct fit_fix *find_given(const struct fit_fix *given, size_t count, const char *name) {
@@ -29,24 +30,6 @@ static bool parse_list(struct arena *arena, const char *text, struct fit_fix **g
   for (size_t at = 0; setting_item(text, &at, &item, error);)
     (*given)[(*count)++] = (struct fit_fix){arena_copy(arena, item.name, item.length), item.number};
   return !error->code;
-}
-
-// The coefficients of a fit's document.
-static bool read_document(struct fit *fit, const char *path, struct fit_fix **given, size_t *count,
-                          struct error *error) {
-  struct fit_result other = {0};
-  const char *text = file_read(&fit->arena, path, NULL, error);
-  bool fine = text && fit_result_read(&other, text, error);
-  if (fine && other.law && strcmp(other.law, fit->law->name) != 0)
-    fine = error_set(error, EXIT_USAGE_ERROR, "it is a fit of the law %s, not of %s", other.law, fit->law->name);
-  struct fit_fix *made = arena_array(&fit->arena, other.coefficient_count + 1, sizeof *made);
-  for (size_t i = 0; i < other.coefficient_count && fine; i++)
-    if (!isnan(other.coefficients[i].value))
-      made[(*count)++] =
-          (struct fit_fix){arena_string(&fit->arena, other.coefficients[i].name), other.coefficients[i].value};
-  *given = made;
-  fit_result_free(&other);
-  return fine ? true : error_context(error, "score %s", path);
 }
 
 // A name that is of no coefficient here. A document may hold categories that these rows do not have.
@@ -66,6 +49,41 @@ static bool check_names(const struct fit *fit, const struct fit_fix *given, size
   }
   free(names);
   return fine;
+}
+
+// {"E": 1.69, "A": 406.4}: an object of nothing but numbers. False where it is another document.
+static bool read_numbers(struct arena *arena, const char *text, struct fit_fix **given, size_t *count) {
+  struct error ignored = {0};
+  json_t *root = json_tree(text, &ignored), *number;
+  const char *name;
+  bool numbers = json_object_size(root) > 0;
+  json_object_foreach(root, name, number) numbers &= json_is_number(number);
+  *given = arena_array(arena, json_object_size(root) + 1, sizeof **given);
+  if (numbers)
+    json_object_foreach(root, name, number)(*given)[(*count)++] =
+        (struct fit_fix){arena_string(arena, name), json_number_value(number)};
+  json_decref(root);
+  return numbers;
+}
+
+// The coefficients of a file: numbers by name, or a fit's document.
+static bool read_file(struct fit *fit, const char *path, struct fit_fix **given, size_t *count, struct error *error) {
+  struct fit_result other = {0};
+  const char *text = file_read(&fit->arena, path, NULL, error);
+  if (text && read_numbers(&fit->arena, text, given, count)) return check_names(fit, *given, *count, error);
+  bool fine = text && fit_result_read(&other, text, error);
+  if (fine && other.law && strcmp(other.law, fit->law->name) != 0)
+    fine = error_set(error, EXIT_USAGE_ERROR, "it is a fit of the law %s, not of %s", other.law, fit->law->name);
+  struct fit_fix *made = arena_array(&fit->arena, other.coefficient_count + 1, sizeof *made);
+  for (size_t i = 0; i < other.coefficient_count && fine; i++)
+    if (!isnan(other.coefficients[i].value))
+      made[(*count)++] =
+          (struct fit_fix){arena_string(&fit->arena, other.coefficients[i].name), other.coefficients[i].value};
+  *given = made;
+  fit_result_free(&other);
+  if (fine) return true;
+  if (text) error->code = EXIT_USAGE_ERROR;
+  return error_context(error, "score %s (it is {\"E\": 1.69, ...}, or a fit's --json)", path);
 }
 
 // What is given for an element: by its own name, or by that of its parameter.
@@ -123,7 +141,7 @@ bool fit_score_read(struct fit *fit, struct error *error) {
     size_t count = 0;
     *score = (struct fit_score){.name = arena_string(&result->arena, text)};
     bool file = ends_with(text, ".json");
-    bool fine = file ? read_document(fit, text, &given, &count, error)
+    bool fine = file ? read_file(fit, text, &given, &count, error)
                      : parse_list(&fit->arena, text, &given, &count, error) && check_names(fit, given, count, error);
     if (!fine || !choose_values(fit, given, count, score, error)) return false;
   }

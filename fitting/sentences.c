@@ -284,8 +284,8 @@ bool fit_many_resamples_failed(const struct fit_result *result) {
 
 const char *fit_interval_sentence(struct arena *arena, const struct fit_result *result) {
   if (!result->bootstrap) return NULL;
-  const char *text =
-      arena_format(arena, "intervals: %s, %d bootstrap resamples", interval_word(result->interval), result->bootstrap);
+  const char *text = arena_format(arena, "intervals: %s, %d bootstrap resample%s", interval_word(result->interval),
+                                  result->bootstrap, result->bootstrap == 1 ? "" : "s");
   if (result->grouped_by)
     text = arena_format(arena, "%s of %zu groups of rows (equal %s)", text, result->group_count, result->grouped_by);
   if (result->bootstrap_failed && !fit_many_resamples_failed(result))  // which a warning counts

@@ -278,6 +278,9 @@ static bool all_warn(const struct fit_parts *parts, const char *warning) {
 }
 
 static void print_parts_warnings(const struct fit_parts *parts, struct arena *arena, FILE *out) {
+  bool any = false;
+  for (size_t i = 0; i < parts->count; i++) any |= parts->results[i].warning_count > 0;
+  if (any) fprintf(out, "\n");
   for (size_t i = 0; i < parts->count; i++) {
     const struct fit_result *result = &parts->results[i];
     for (size_t w = 0; w < result->warning_count; w++) {
@@ -310,7 +313,6 @@ void fit_parts_print(const struct fit_parts *parts, const struct law *law, FILE 
     print_filled(out, parts->left_out[i].reason, (int)text.length, 6);
     text_free(&text);
   }
-  if (parts->count) fprintf(out, "\n");
   print_parts_warnings(parts, &arena, out);
   const char *made = fit_made_sentence(&arena, first);
   if (made) fprintf(out, "\n");

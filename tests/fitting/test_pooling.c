@@ -311,7 +311,7 @@ static void mistakes(void) {
   if (run_fit(&law, &table, &options, &result)) {
     bool told = false;
     for (size_t i = 0; i < result.warning_count; i++)
-      told |= strstr(result.warnings[i], "3 categories tell little of their spread") != NULL;
+      told |= strstr(result.warnings[i], "3 categories of m tell little of their spread") != NULL;
     CHECK(told);
   }
   fit_result_free(&result);
