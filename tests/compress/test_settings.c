@@ -95,6 +95,7 @@ static void refusals(void) {
       {"higgs p=1 n=256", "no grid"},
       {"magnitude pattern=4:2", "N:M"},
       {"magnitude pattern=2:4x", "N:M"},
+      {"sparsegpt pattern=2:4 sparsity=0.7", "sparsity 0.7 is next to pattern 2:4"},
       {"sparsegpt sparsity=1.5", "between 0 and 1"},
       {"sparsegpt format=vq2-16[no-hadamard]", "single zeroes"},
       {"sparsegpt format=int4", "Hadamard"},

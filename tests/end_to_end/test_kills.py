@@ -2,7 +2,7 @@
 prepare`, in turn and at random moments, again and again, until what was begun is whole.
 
 test_kills.py ISOLOSS [KILLS [KIND]]: so many (30), of which the test makes a fifth each. KIND of the sweep: plain; chains,
-trainings that share trunks and stages that follow them; halving. Prints TAP.
+trainings that share trunks and stages that follow them; stages, all there are; halving. Prints TAP.
 """
 import contextlib
 import hashlib
@@ -25,12 +25,23 @@ text = write("text.txt", "\n\n".join(" ".join(chance.choices(words, k=20)) for _
 KINDS = {"plain": ("", "model.width: [16, 32], format: [none, w4a4], train.steps: [400]", ""),
          "chains": (", schedule: wsd, warmup_steps: 10", "model.width: [16, 32], train.steps: [240, 400]",
                     "stages: {compress: [none, {method: rtn, bits: 4}], evaluate: {}}\n"),
+         "stages": ("", "model.width: [16], train.steps: [240]", """stages:
+  plant_outliers: [none, {channels: 1, gain: 4}]
+  data:
+    - {select: random, fraction: 0.2, pool_tokens: 16384}
+    - {select: influence_round_robin, fraction: 0.2, pool_tokens: 16384, target: "markov2:2", targets: 16, landmarks: 64,
+       dimensions: 512, where: plant_outliers.channels == 0}
+  train: [{steps: 60}, {steps: 60, weights: initial, where: plant_outliers.channels == 0}]
+  compress: [none, {method: gptq, bits: 3, calibration_tokens: 4096}, {method: elsa, sparsity: 0.5, steps: 40}]
+  evaluate: {tokens: 2048, prompts: 2}
+"""),
          "halving": ("", "model.width: [16, 32], train.steps: [400], train.lr: [1e-4, 1e-3, 3e-3, 1e-2]",
                      "run: {halving: {over: train.lr, keep: 1/2, at: [0.25, 0.5]}}\n")}
 KIND = sys.argv[3] if len(sys.argv) > 3 else "plain"
 settings, grid, more = KINDS[KIND]
+corpus = '{mixture: "0.7 markov2:1 + 0.3 markov2:2", markov2_vocabulary: 8}' if KIND == "stages" else f"{{files: {text}}}"
 spec = write("killed.yaml", f"""experiment: killed
-corpus: {{files: {text}}}
+corpus: {corpus}
 base:
   model: {{layers: 1, context: 32, dtype: float32}}
   train: {{batch_tokens: 256, evals: 8, eval_tokens: 1024, final_eval_tokens: 2048, checkpoint_steps: 20, log_steps: 5{settings}}}
@@ -51,6 +62,7 @@ def result(home):
         weights[run_id] = digest(path_of(home, "runs", run_id, checkpoint, "model.safetensors"))
     return (select(home, "SELECT id, state, loss, step, halved_at FROM runs ORDER BY id"),
             select(home, "SELECT run, kind, step, tokens, loss, lr, gradient_norm FROM metrics ORDER BY 1, 2, 3"), weights,
+            select(home, "SELECT * FROM layers ORDER BY 1, 2, 3"),
             select(home, "SELECT competition, rung, run, step, loss_step, loss, place, kept FROM halvings ORDER BY 1, 2, 3"))
 
 
@@ -103,7 +115,7 @@ def sweeps_that_are_killed():
     def compare():
         global sweeps, again
         got = result(home)
-        for what, now, before in zip(("runs", "points", "weights", "decisions"), got, whole):
+        for what, now, before in zip(("runs", "points", "weights", "layers", "decisions"), got, whole):
             check(now == before, f"sweep {sweeps} after {made}: other {what}", now, before)
         again += select(home, "SELECT sum(attempts - 1) FROM runs")[0][0]
         shutil.rmtree(path_of(home))

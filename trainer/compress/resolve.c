@@ -100,6 +100,13 @@ bool check_pruning(const struct compress_settings *settings, struct error *error
               settings->pattern);
     return error_about(error, "pattern", NULL);
   }
+  struct compress_settings plain;
+  compress_default(&plain, settings->method);
+  if (*settings->pattern && settings->sparsity != plain.sparsity) {
+    error_set(error, EXIT_USAGE_ERROR, "sparsity %g is next to pattern %s, which says how many are kept: leave one out",
+              settings->sparsity, settings->pattern);
+    return error_about(error, "sparsity", "pattern", NULL);
+  }
   if (!weights) return true;
   if (!check_one_by_one(settings, error)) return false;
   if (weights->grid.kind == GRID_VECTOR)
