@@ -59,6 +59,8 @@ ENTRIES = [
     ("{law: effective-parameters, partial_pooling: [ef]}", "no parameter 'ef'", "ef]", "did you mean 'eff'?"),
     ("{law: effective-parameters, partial_pooling: eff, objective: lad}", "absolute values have none", "lad", None),
     ("{law: quartet, objective: 'student-t:4'}", "one scale of Student's t cannot be estimated", "'student", None),
+    ("{law: chinchilla, contour: ['E,A', 'alhpa,A']}", "contour: the law chinchilla has no parameter 'alhpa'", "alhpa", "did you mean 'alpha'?"),
+    ("{law: chinchilla, contour: E}", "contour 'E' is not of the form NAME,NAME (alpha,beta)", "E}", None),
     ("{law: chinchilla, profile: [E, alhpa, all]}", "profile: the law chinchilla has no parameter 'alhpa'", "alhpa", "did you mean 'alpha'?"),
 ]
 for entry, message, place, hint in ENTRIES:
