@@ -8,6 +8,8 @@
 #include "base/terminal.h"
 #include "kernels/formats/format.h"
 #include "trainer/hugging_face.h"
+#include "trainer/search_budget.h"
+#include "trainer/smaller.h"
 #include "trainer/training.h"
 
 // The run's configuration beside the weights, for isoloss itself: `format` is what they have not seen yet.
@@ -23,6 +25,30 @@ static bool write_run_file(const struct training *t, const char *format, const c
   bool fine = text_file_write(&text, path, &ignored, error);
   text_free(&text);
   return fine;
+}
+
+// In place of a model with rows and columns of 0, where a search took heads or columns out, the smaller one.
+static bool shrink(struct training *t, struct error *error) {
+  struct model *smaller;
+  int64_t masked;
+  if (!search_removes(&t->file.config)) return true;
+  if (!model_smaller(t->model, &smaller, &masked, error)) return false;
+  const struct run_config *c = smaller ? &smaller->config : &t->model->config;
+  notice_print("isoloss-train",
+               "a search took parts of the model out: in config.json num_attention_heads is %" PRId64
+               ", num_key_value_heads %" PRId64 ", intermediate_size %" PRId64,
+               c->model.heads, c->model.kv_heads, c->model.mlp_width);
+  if (masked)
+    notice_print(
+        "isoloss-train",
+        "... which is as many as the widest block has: Hugging Face's Llama has one number for all blocks, so that "
+        "%" PRId64 " weights of others are in heads and columns that are gone, and 0",
+        masked);
+  if (!smaller) return true;
+  t->file.config.model = smaller->config.model;
+  model_free(t->model);
+  t->model = smaller;
+  return true;
 }
 
 static bool write_files(struct training *t, bool masters, int64_t step, const char *folder, struct error *error) {
@@ -42,6 +68,8 @@ static bool write_files(struct training *t, bool masters, int64_t step, const ch
                    "find is not the run's; isoloss evaluate knows",
                    stamp.format, rest);
   }
+  if (!shrink(t, error)) return false;
+  m = t->model;
   const struct tokenizer *tokenizer = corpus_tokenizer(t->corpus);
   if (!tokenizer || tokenizer->kind == TOKENIZER_NUMBERS)
     notice_print("isoloss-train", "the corpus has no tokenizer that could be written: its tokens are numbers");

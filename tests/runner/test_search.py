@@ -30,7 +30,11 @@ def spec(name, stages, layers=2):
 def tensors(run_id, home="home"):
     folder = path_of(home, "runs", run_id, "checkpoints")
     newest = max(os.listdir(folder), key=lambda name: int(name.split("-")[1]))
-    with open(os.path.join(folder, newest, "model.safetensors"), "rb") as file:
+    return tensors_of(os.path.join(folder, newest, "model.safetensors"))
+
+
+def tensors_of(path):
+    with open(path, "rb") as file:
         header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
         data, found = file.read(), {}
         for name, tensor in header.items():
@@ -199,6 +203,39 @@ def what_is_taken_out_stays_out():
     check(trained[1024]["flops_search"] > trained[0]["flops_search"], "and in C")
 
 
+@case
+def an_export_is_the_smaller_model():
+    for row in rows_of("smaller"):
+        if row["search.space"] != "structure" or row["search.keep"] != 0.5:
+            continue
+        folder = path_of("export-" + row["id"])
+        told = run("export", row["id"], "--to", folder, code=0).err
+        with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+            config = json.load(file)
+        uniform = row["search.method"] == "uniform"
+        heads, columns = config["num_attention_heads"], config["intermediate_size"]
+        check(heads <= 2 and columns <= 96 and heads == config["num_key_value_heads"], "a smaller Llama", config)
+        if uniform:  # half of both heads and of the columns in either block
+            check((heads, columns) == (1, 48) and "one number for all blocks" not in told, "with widths of its own", config, told)
+        layers = tensors_of(os.path.join(folder, "model.safetensors"))
+        zeroes = sum(values.count(0.0) for name, values in layers.items() if "proj" in name)
+        check((zeroes > 0) == ("one number for all blocks" in told), "what is masked is told", zeroes, told)
+        if zeroes:
+            check(f"so that {zeroes} weights" in told, "how much of it", zeroes, told)
+        # Made of it, a chain has the same loss.
+        opened = write("opened.yaml", f"""experiment: opened-{row["id"][:6]}
+from: {folder}
+corpus: {{source: markov2, markov2_vocabulary: 16}}
+base: {{train: {{final_eval_tokens: 4096}}}}
+stages: {{evaluate: {{tokens: 4096, prompts: 0}}}}
+""")
+        run("run", "-q", opened, code=0)
+        found = document("runs", opened)[0]
+        near(found["loss"], row["loss"], 2e-6, "the loss of the export")
+        if uniform:
+            check(found["parameters"] == row["parameters"], "whose N is the same", found["parameters"])
+
+
 def result(home):
     """All that must not depend on interruptions."""
     found = {}
@@ -218,8 +255,8 @@ def starts(home):
 def a_search_that_is_killed_ends_the_same():
     long = spec("long", f"""stages:
   search:
-    - {{method: evopress, bits: 3, group: 16, {ROUNDS}, generations: 300, offspring: 8}}
-    - {{method: darwin, keep: 0.5, finetune_tokens: 512, {ROUNDS}, generations: 60, offspring: 4}}
+    - {{method: evopress, bits: 3, group: 16, {ROUNDS}, generations: 120, offspring: 8}}
+    - {{method: darwin, keep: 0.5, finetune_tokens: 512, {ROUNDS}, generations: 24, offspring: 4}}
 """)
     run("run", "-q", long, home="quiet", code=0)
     seconds = select("quiet", "SELECT min(wall_seconds) FROM runs WHERE stage = 'search'")[0][0]

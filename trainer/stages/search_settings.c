@@ -43,12 +43,17 @@ static void fill(struct run_config *c) {
 
 // ---- what cannot be ----
 
+// A rate beside finetune_tokens 0, in a list of them, is that of the others.
+static bool is_beside_none(const struct run_config *c, const struct run_field *field) {
+  return search_reads_finetune(c) && strcmp(field->path, "search.finetune_lr") == 0;
+}
+
 // A setting that nothing reads would be an axis without effect.
 static bool check_read(const struct run_config *c, struct error *error) {
   for (size_t i = 0; i < run_field_count; i++) {
     const struct run_field *field = &run_fields[i];
     if (!field->stage || strcmp(field->stage, SEARCH_STAGE) != 0 || !field->counts_when || field->counts_when(c) ||
-        config_is_default(c, field))
+        config_is_default(c, field) || is_beside_none(c, field))
       continue;
     return error_set(error, EXIT_USAGE_ERROR,
                      "%s says nothing to the method %s in the space %s: give each a mapping of its own", field->path,
