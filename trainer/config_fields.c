@@ -378,7 +378,7 @@ const struct run_field run_fields[] = {
     {CHOICE(evaluate.kv_cache, "none|higgs1|higgs2|higgs3|higgs4|aqua1|aqua2|aqua3|aqua4"), DEFAULT("none"),
      COUNTS_WHEN(stores_cache), GROUP(WORD_NUMBER), STAGE(evaluate),
      HELP(
-         "keys and values of tokens read before: as they are, or stored in so many bits, what the layer below does not "
+         "keys and values of tokens read before: as they are, or stored in that many bits, what the layer below does not "
          "predict of them (aqua) or all of them (higgs); also {higgs: 2}")},
     {INTEGER(evaluate.keep.first, 0, 65535), DEFAULT("4"), COUNTS_WHEN(stores_cache), STAGE(evaluate), UNIT("tokens"),
      HELP("kv_cache: the first tokens, whose keys and values stay as they are")},
