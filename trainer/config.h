@@ -150,6 +150,10 @@ struct run_config {
       int64_t first, recent;
     } keep;
   } evaluate;
+  struct {
+    int64_t workers, prompts, prompt_tokens, new_tokens, repeats;
+    double temperature;
+  } hogwild;
   const char *stage;  // no field: the name of the stage whose run this is (trainer/stages/stage.h); NULL: a training
   const struct format *parsed_format;  // of `format`, by config_parse_format; NULL: none, or not parsed
   // No field: the updates before the format begins, of a model whose format is that of a further training and whose

@@ -444,7 +444,7 @@ const struct run_field run_fields[] = {
     {CHOICE(evaluate.kv_cache, "none|higgs1|higgs2|higgs3|higgs4|aqua1|aqua2|aqua3|aqua4"), DEFAULT("none"),
      COUNTS_WHEN(stores_cache), GROUP(WORD_NUMBER), STAGE(evaluate),
      HELP(
-         "keys and values of tokens read before: as they are, or stored in so many bits, what the layer below does not "
+         "keys and values of tokens read before: as they are, or stored in that many bits, what the layer below does not "
          "predict of them (aqua) or all of them (higgs); also {higgs: 2}")},
     {INTEGER(evaluate.keep.first, 0, 65535), DEFAULT("4"), COUNTS_WHEN(stores_cache), STAGE(evaluate), UNIT("tokens"),
      HELP("kv_cache: the first tokens, whose keys and values stay as they are")},
@@ -458,5 +458,18 @@ const struct run_field run_fields[] = {
      UNIT("tokens"), HELP("aqua: tokens of the training split on which predictions are fitted")},
     {NUMBER(evaluate.damping, 0, 10), DEFAULT("1e-3"), COUNTS_WHEN(predicts_cache), STAGE(evaluate),
      HELP("aqua: what is added to the diagonal of the predictors' second moments, as a share of its mean")},
+
+    {INTEGER(hogwild.workers, 0, 64), DEFAULT("0"), COUNTS, STAGE(hogwild),
+     HELP("workers that write at once over one shared cache of keys and values; 0: none")},
+    {INTEGER(hogwild.prompts, 1, 10000), DEFAULT("4"), COUNTS, STAGE(hogwild),
+     HELP("beginnings of validation windows that they go on from, one after the other")},
+    {INTEGER(hogwild.prompt_tokens, 1, 65535), AUTO, COUNTS, STAGE(hogwild), UNIT("tokens"),
+     HELP("of a beginning, which all see; auto: a quarter of the context, or what the new tokens leave of it")},
+    {INTEGER(hogwild.new_tokens, 1, 65535), AUTO, COUNTS, STAGE(hogwild), UNIT("tokens"),
+     HELP("that each worker writes; auto: 16, or as many as there is room for")},
+    {NUMBER(hogwild.temperature, 0, 100), DEFAULT("1"), COUNTS, STAGE(hogwild),
+     HELP("of the draws, each worker's its own; 0 takes the likeliest token")},
+    {INTEGER(hogwild.repeats, 1, 1000), DEFAULT("3"), COUNTS, STAGE(hogwild),
+     HELP("times that a beginning is gone on from: the fastest counts")},
 };
 const size_t run_field_count = sizeof run_fields / sizeof run_fields[0];

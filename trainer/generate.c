@@ -9,6 +9,7 @@
 #include "base/philox.h"
 #include "trainer/cache/cache.h"
 #include "trainer/data/tokenizer.h"
+#include "trainer/draw.h"
 #include "trainer/readout.h"
 #include "trainer/training.h"
 
@@ -59,40 +60,6 @@ static bool next_logits(struct generation *g, struct error *error) {
   return x != NULL;
 }
 
-static int descending(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? 1 : x > y ? -1 : 0;
-}
-
-// Draws by the logits over the temperature, of the `top` largest (0: all); temperature 0 takes the largest.
-static int32_t draw(const struct generation *g, int64_t vocabulary) {
-  const struct generate_options *o = g->options;
-  int64_t largest = 0;
-  for (int64_t v = 1; v < vocabulary; v++)
-    if (g->logits[v] > g->logits[largest]) largest = v;
-  if (o->temperature == 0) return (int32_t)largest;
-  double least = -INFINITY, sum = 0;
-  double *weights = memory_get((size_t)vocabulary * sizeof *weights);
-  if (o->top > 0 && o->top < vocabulary) {
-    memcpy(weights, g->logits, (size_t)vocabulary * sizeof *weights);
-    qsort(weights, (size_t)vocabulary, sizeof *weights, descending);
-    least = weights[o->top - 1];
-  }
-  for (int64_t v = 0; v < vocabulary; v++) {
-    weights[v] = g->logits[v] >= least ? exp((g->logits[v] - g->logits[largest]) / o->temperature) : 0;
-    sum += weights[v];
-  }
-  double at = random_uniform(o->seed, RANDOM_STREAM_TEXT, (uint64_t)g->count, 0) * sum;
-  int64_t chosen = largest;
-  for (int64_t v = 0; v < vocabulary; v++) {
-    if (weights[v] == 0) continue;
-    chosen = v;
-    if ((at -= weights[v]) < 0) break;
-  }
-  free(weights);
-  return (int32_t)chosen;
-}
-
 // The prompt as tokens, without the end that a document would have; the end token alone where it is empty: a document
 // begins after one.
 static bool read_prompt(struct generation *g, const struct tokenizer *tokenizer, struct error *error) {
@@ -125,7 +92,9 @@ static bool generate(struct generation *g, const struct tokenizer *tokenizer, st
   for (int64_t i = 0; i < g->options->count; i++) {
     if (!next_logits(g, error)) return false;
     if (!isfinite(g->logits[0])) return error_set(error, EXIT_RUNS_FAILED, "the model's logits are not finite");
-    int32_t token = draw(g, known < vocabulary ? known : vocabulary);
+    double uniform = random_uniform(g->options->seed, RANDOM_STREAM_TEXT, (uint64_t)g->count, 0);
+    int32_t token = token_draw(g->logits, known < vocabulary ? known : vocabulary, g->options->temperature,
+                               g->options->top, uniform);
     if ((uint64_t)token == tokenizer->end_token) break;
     g->tokens[g->count++] = token;
   }

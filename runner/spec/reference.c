@@ -74,7 +74,7 @@ void schema_markdown(struct text *out) {
       text_format(out, "| `%s` | %s | %s |\n", r->name, r->unit, r->help);
   text_add(out,
            "\n## Results of stages\n\n"
-           "What runs of a stage report beside `loss` and the columns of the store, in the same way.\n\n"
+           "What runs of a stage report in addition to `loss` and the columns of the store, in the same way.\n\n"
            "| name | unit | meaning |\n|---|---|---|\n");
   for (size_t i = 0; i < stage_result_count; i++)
     text_format(out, "| `%s` | %s | %s |\n", stage_results[i].result.name, stage_results[i].result.unit,

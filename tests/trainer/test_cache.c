@@ -1,10 +1,10 @@
 // The cache of keys and values: reading token after token is the full forward pass; what is stored does not depend on
-// how tokens come; codec, predictors and the rule of what a prediction saves.
+// how tokens come; codec, predictors and the rule of what a prediction saves; a cache that several workers share.
 #include <math.h>
 
 #include "base/philox.h"
 #include "tests/trainer/fixture.h"
-#include "trainer/cache/cache.h"
+#include "trainer/cache/shared.h"
 #include "trainer/readout.h"
 
 #define SMALL                                                                                        \
@@ -275,6 +275,91 @@ static void activations_have_no_cache(void) {
   close_small(s);
 }
 
+// ---- a cache that workers share ----
+
+static void a_step(struct shared_cache *shared, const int32_t *tokens, int64_t workers, int64_t step, int64_t count,
+                   float *x, struct error *error) {
+  int32_t now[8];
+  for (int64_t w = 0; w < workers; w++) now[w] = tokens[w * count + step];
+  CHECK(shared_cache_step(shared, now, x, error));
+}
+
+// Of one block of attention, whose keys follow from the tokens alone: a worker's last token has the final norm that it
+// has at the end of what it sees, read from the start.
+static void a_worker_sees_common_others_and_own(void) {
+  enum { PROMPT = 9, COUNT = 5 };
+  for (int64_t workers = 1; workers <= 4; workers++) {
+    struct small *s = memory_get(sizeof *s);
+    float x[ROWS * WIDTH], seen[ROWS * WIDTH];
+    open_small(s, " model.layers=1");
+    const int32_t *tokens = s->batch.tokens + PROMPT;
+    struct kv_cache *common = cache_make(s->fixture.model, 1, NULL, NULL, false, &s->error);
+    CHECK(cache_read_tokens(common, PROMPT, s->batch.tokens, x, &s->error));
+    struct shared_cache *shared = shared_cache_make(common, workers, COUNT, &s->error);
+    for (int64_t i = 0; i < COUNT && CHECK(shared != NULL); i++) {
+      a_step(shared, tokens, workers, i, COUNT, x, &s->error);
+      for (int64_t w = 0; w < workers; w++) {
+        int32_t view[CONTEXT] = {0};
+        int64_t at = PROMPT;
+        memcpy(view, s->batch.tokens, PROMPT * sizeof *view);
+        for (int64_t other = 0; other <= workers; other++) {
+          int64_t block = other < workers ? other : w;
+          if (other == w) continue;
+          CHECK(shared_cache_offset(shared, w, block, i + 1) == at);
+          memcpy(view + at, tokens + block * COUNT, (size_t)(i + 1) * sizeof *view);
+          at += i + 1;
+        }
+        CHECK(model_forward(s->fixture.model, CONTEXT, view, &s->error));
+        CHECK(model_read(s->fixture.model, s->fixture.model->final_x, DTYPE_FLOAT32, CONTEXT * WIDTH, seen, &s->error));
+        CHECK(apart(x + w * WIDTH, seen + (at - 1) * WIDTH, WIDTH) < 2e-5);
+      }
+    }
+    shared_cache_free(shared);
+    cache_free(common);
+    close_small(s);
+  }
+}
+
+static void one_worker_is_ordinary_decoding(void) {
+  enum { PROMPT = 9, COUNT = 31 };
+  struct small *s = memory_get(sizeof *s);
+  float x[ROWS * WIDTH];
+  open_small(s, "");
+  struct kv_cache *common = cache_make(s->fixture.model, 1, NULL, NULL, false, &s->error);
+  CHECK(cache_read_tokens(common, PROMPT, s->batch.tokens, x, &s->error));
+  struct shared_cache *shared = shared_cache_make(common, 1, COUNT, &s->error);
+  for (int64_t i = 0; i < COUNT && CHECK(shared != NULL); i++) {
+    a_step(shared, s->batch.tokens + PROMPT, 1, i, COUNT, x, &s->error);
+    CHECK(apart(x, s->full + (PROMPT + i) * WIDTH, WIDTH) < 2e-5);
+  }
+  CHECK(!shared_cache_make(common, 2, 16, &s->error) && s->error.code == EXIT_USAGE_ERROR);
+  shared_cache_free(shared);
+  cache_free(common);
+  close_small(s);
+}
+
+// Over places up to 65536 of heads of 16 to 128, of vectors of length about 1; and against the rotation as such.
+static void rotated_queries_have_the_scores_of_rotated_keys(void) {
+  double largest = 0, q[128], k[128];
+  for (uint64_t trial = 0; trial < 2000; trial++) {
+    int64_t dim = 16 << trial % 4;
+    int64_t a = (int64_t)random_below(41, 1001, trial, 0, 65536), c = (int64_t)random_below(41, 1001, trial, 1, 32768),
+            b = (int64_t)random_below(41, 1001, trial, 2, 32768);
+    if (a < b + c) continue;
+    for (int64_t i = 0; i < dim; i++) {
+      q[i] = normal(42, trial * 256 + (uint64_t)i) / sqrt((double)dim);
+      k[i] = normal(43, trial * 256 + (uint64_t)i) / sqrt((double)dim);
+    }
+    double by_key = rotated_score(q, k, dim, 10000, a, b + c), by_query = rotated_score(q, k, dim, 10000, a - c, b);
+    largest = fmax(largest, fabs(by_key - by_query));
+    double plain = 0;
+    for (int64_t i = 0; i < dim; i++) plain += q[i] * k[i];
+    CHECK_NEAR(rotated_score(q, k, dim, 10000, a, a), plain, 1e-12);
+    CHECK(b + c == a || fabs(rotated_score(q, k, dim, 10000, a, b + c) - plain) > 0);
+  }
+  CHECK(largest > 0 && largest < 1e-12);
+}
+
 int main(void) {
   RUN(in_float32);
   RUN(in_bfloat16);
@@ -284,5 +369,8 @@ int main(void) {
   RUN(what_a_prediction_saves_is_what_it_explains);
   RUN(a_code_errs_as_its_grid);
   RUN(activations_have_no_cache);
+  RUN(a_worker_sees_common_others_and_own);
+  RUN(one_worker_is_ordinary_decoding);
+  RUN(rotated_queries_have_the_scores_of_rotated_keys);
   return check_end();
 }

@@ -127,6 +127,16 @@ void cache_clear(struct kv_cache *c, int64_t sequences) {
   c->length = c->compressed = 0;
 }
 
+void cache_cut(struct kv_cache *c, int64_t length) { c->length = length; }
+
+const void *cache_keys(const struct kv_cache *c, int64_t layer) {
+  return element(c->model, c->keys, place_of(c, layer, 0, 0, 0));
+}
+
+const void *cache_values(const struct kv_cache *c, int64_t layer) {
+  return element(c->model, c->values, place_of(c, layer, 0, 0, 0));
+}
+
 // Tokens until the next storing, at most `left`.
 static int64_t next_piece(const struct kv_cache *c, int64_t left) {
   int64_t until = c->code ? c->keep.stream - c->length % c->keep.stream : left;

@@ -52,6 +52,11 @@ void cache_clear(struct kv_cache *cache, int64_t sequences);
 // width] (host). There is room for them (cache->length + count is at most the context), and sequences * count is at
 // most model->evaluation_rows. False with an error.
 bool cache_read_tokens(struct kv_cache *cache, int64_t count, const int32_t *tokens, float *x, struct error *error);
+// Forgets the tokens from `length` on, of a cache without a code.
+void cache_cut(struct kv_cache *cache, int64_t length);
+// Where a layer's keys and values are, [sequences, kv_heads, context, head_dim] on the device.
+const void *cache_keys(const struct kv_cache *cache, int64_t layer);
+const void *cache_values(const struct kv_cache *cache, int64_t layer);
 // From now on the model's forward passes and evaluations go through the cache, window by window, as if each came token
 // after token. Ends with cache_free.
 void cache_attach(struct kv_cache *cache);

@@ -31,19 +31,21 @@ bool report_stage_done(struct stage_work *work, const struct evaluation *evaluat
   struct training *t = &work->run;
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  if (!isfinite(evaluation->loss)) {
+  if (evaluation && !isfinite(evaluation->loss)) {
     struct pending_step now = {work->parent.step, t->file.config.train.tokens, 0, 0};
     return report_diverged(t, &now, NAN, "the validation loss is not finite", error);
   }
   struct json_writer *json = event_begin(&t->log, "done");
   json_key_integer(json, "step", work->parent.step);
-  json_key_number(json, "loss", evaluation->loss);
-  json_key_integer(json, "eval_tokens", evaluation->tokens);
-  json_key_integer(json, "eval_targets", evaluation->targets);
-  put_finite(json, "bits_per_byte", evaluation->bits_per_byte);
-  put_finite(json, "oracle_loss", evaluation->oracle_loss);
-  report_parts(json, evaluation);
-  put_finite(json, "irreducible_loss", t->facts.irreducible_loss);
+  if (evaluation) {
+    json_key_number(json, "loss", evaluation->loss);
+    json_key_integer(json, "eval_tokens", evaluation->tokens);
+    json_key_integer(json, "eval_targets", evaluation->targets);
+    put_finite(json, "bits_per_byte", evaluation->bits_per_byte);
+    put_finite(json, "oracle_loss", evaluation->oracle_loss);
+    report_parts(json, evaluation);
+    put_finite(json, "irreducible_loss", t->facts.irreducible_loss);
+  }
   for (size_t i = 0; i < count; i++) put_finite(json, numbers[i].key, numbers[i].value);
   if (work->note) json_key_string(json, work->note_key, work->note);
   if (work->result_count) {

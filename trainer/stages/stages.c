@@ -7,6 +7,7 @@
 #include "trainer/stages/elsa.h"
 #include "trainer/stages/evaluate.h"
 #include "trainer/stages/from.h"
+#include "trainer/stages/hogwild.h"
 #include "trainer/stages/plant.h"
 #include "trainer/stages/search.h"
 #include "trainer/stages/select.h"
@@ -106,6 +107,16 @@ const struct stage stages[] = {
      .forward_tokens = evaluate_stage_forward_tokens,
      .libraries = evaluate_stage_libraries,
      .work = evaluate_stage_work},
+    {.name = HOGWILD_STAGE,
+     .one = "shared decoding",
+     .several = "shared decodings",
+     .help = "several workers write over one shared cache of keys and values, timed next to ordinary decoding",
+     .needs = hogwild_stage_needs,
+     .version = 1,
+     .skips = hogwild_stage_skips,
+     .resolve = hogwild_stage_resolve,
+     .forward_tokens = hogwild_stage_forward_tokens,
+     .work = hogwild_stage_work},
 };
 const size_t stage_count = sizeof stages / sizeof *stages;
 

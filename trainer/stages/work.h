@@ -91,5 +91,6 @@ struct stage_number {
   const char *key;
   double value;
 };
+// `evaluation` NULL: the stage has no loss, but results of its own.
 bool report_stage_done(struct stage_work *work, const struct evaluation *evaluation, const struct stage_number *numbers,
                        size_t count, struct error *error);
