@@ -80,6 +80,7 @@ struct model {
   struct parameter_table table;
   const struct model_observer *observer;  // NULL: nobody looks
   const struct model_partner *partner;    // NULL: nobody else
+  struct gradient_exchange *exchange;     // between micro-batches, which are workers; NULL: none
   struct model_origin origin;             // set by whoever opens the model for a run
 
   // Device memory, laid out by the table.
