@@ -26,6 +26,7 @@ enum random_stream {
   RANDOM_STREAM_FEW = 16,          // errors of categories of few rows; step = resample
   RANDOM_STREAM_SENSITIVITY = 17,  // noise in one matrix, to see what it costs; step = matrix << 8 | its size's number
   RANDOM_STREAM_TOKENS = 18,       // tokens in place of a corpus; step = window
+  RANDOM_STREAM_GRADIENT = 19,     // rounding of exchanged gradients; step = the optimizer's, index = worker's element
 };
 
 // The block function: four 32-bit words from a 128-bit counter and a 64-bit key.

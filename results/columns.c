@@ -107,6 +107,10 @@ PLANNED(get_irreducible_loss, corpus->known ? corpus->irreducible_loss : NAN)
 
 enum { WEIGHTS, ACTIVATIONS, GRADIENTS };  // operands of a format
 
+// Numbers of `metrics` events that table solutions alone keeps.
+#define LAST_SOLUTION(name) \
+  "(SELECT s.value FROM solutions s WHERE s.run = r.id AND s.name = '" name "' ORDER BY s.step DESC LIMIT 1)"
+
 // In the order of `isoloss runs`.
 const struct run_column run_columns[] = {
     {"id", TYPE_TEXT, RUN_NOTE, PLACE_ALWAYS, PRINT_ID, "", "hash of all that can change the result"},
@@ -278,6 +282,12 @@ const struct run_column run_columns[] = {
     {"gradient_over_noise", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_PLAIN, "",
      "of a run with metrics, at the last of them: the gradient's norm over sqrt(3) times its noise by random rounding; below 1 a training stalls",
      .events = {{"metrics", "gradient_over_noise"}}},
+    {"gradient_compression_error", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_PLAIN, "",
+     "with train.gradient_compression, at the last logged step: squared error of the sum of the workers' gradients over its squares",
+     .sql = LAST_SOLUTION("gradient_compression_error"), .events = {{"metrics", "gradient_compression_error"}}},
+    {"gradient_bytes", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_BYTES, "bytes",
+     "with train.gradient_compression: what one worker sends in a step, fitted levels included",
+     .sql = LAST_SOLUTION("gradient_bytes"), .events = {{"metrics", "gradient_bytes"}}},
     {"selected_windows", TYPE_INTEGER, RUN_OUTCOME, PLACE_SHOW, PRINT_PLAIN, "",
      "of a selection: windows that were chosen", .events = {{"done", "selected_windows"}}},
     {"selected_share", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_PLAIN, "",

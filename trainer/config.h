@@ -95,11 +95,11 @@ struct run_config {
   struct {
     int64_t tokens, steps, batch_tokens, accumulation, warmup_steps, checkpoint_steps, keep_checkpoints, evals,
         eval_tokens, final_eval_tokens, log_steps, threads, newton_schulz_steps, rank, basis_steps, average_checkpoints,
-        average_every;
+        average_every, gradient_levels, gradient_bucket;
     double tokens_per_parameter, lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, adam_eps,
         momentum, row_beta2, rest_lr_ratio, basis_memory, damping, weight_decay, clip_norm;
     const char *optimizer, *momentum_form, *lr_scale, *rank_score, *error_feedback, *master_weights, *optimizer_state,
-        *optimizer_rounding, *schedule, *recompute;
+        *optimizer_rounding, *schedule, *recompute, *gradient_compression;
   } train;
   const char *format, *task;
   int64_t seed;

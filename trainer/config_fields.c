@@ -2,6 +2,7 @@
 // within a group freely, the names are what identity hashes.
 #include <string.h>
 
+#include "kernels/formats/fitted_levels.h"
 #include "trainer/config.h"
 #include "trainer/field_lines.h"
 #include "trainer/search_budget.h"
@@ -29,6 +30,10 @@ static bool ends_above_zero(const struct run_config *c) {
 static bool narrow_state(const struct run_config *c) { return strcmp(c->train.optimizer_state, "float32") != 0; }
 static bool narrow_masters(const struct run_config *c) { return strcmp(c->train.master_weights, "float32") != 0; }
 static bool rounds(const struct run_config *c) { return narrow_state(c) || narrow_masters(c); }
+
+static bool compresses_gradients(const struct run_config *c) {
+  return strcmp(c->train.gradient_compression, "none") != 0;
+}
 
 static bool averages(const struct run_config *c) { return c->train.average_checkpoints > 1; }
 
@@ -129,6 +134,15 @@ const struct run_field run_fields[] = {
      HELP("tokens of one optimizer step, a multiple of context")},
     {INTEGER(train.accumulation, 1, 1e6), DEFAULT("1"), COUNTS,
      HELP("micro-batches a step's gradient is summed over: memory, and rounding, are all that it changes")},
+    {CHOICE(train.gradient_compression, "none|uniform|exponential|fitted|layerwise"), DEFAULT("none"),
+     COUNTS_WHEN(compresses_gradients),
+     HELP("simulated data parallelism: each micro-batch (train.accumulation of them) is a worker's, which sends its "
+          "gradients rounded at random to few levels of their norm: evenly spaced, powers of two, fitted to them, or "
+          "fitted for each tensor by itself")},
+    {INTEGER(train.gradient_levels, 1, LEVELS_MOST), DEFAULT("7"), COUNTS_WHEN(compresses_gradients),
+     HELP("levels above 0: 7 make symbols of 4 bits with the sign")},
+    {INTEGER(train.gradient_bucket, 0, 1e9), DEFAULT("512"), COUNTS_WHEN(compresses_gradients),
+     HELP("elements of a tensor that share a norm; 0: all of it")},
     {CHOICE(train.optimizer, OPTIMIZERS), DEFAULT("adamw"), COUNTS, GROUP(STATE),
      HELP("what moves the parameters; each reads fields of its own, and no others of these may be given "
           "(docs/optimizers.md)")},

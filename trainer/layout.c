@@ -5,6 +5,7 @@
 
 #include "kernels/formats/format.h"
 #include "trainer/average.h"
+#include "trainer/gradient_exchange.h"
 
 enum { MATRICES = MATRIX_HEAD + 1, SHAPES = 20 };
 
@@ -349,7 +350,7 @@ int64_t layout_host_tokens(const struct run_config *c, enum model_use use) {
 
 static void add_up(struct memory_plan *plan) {
   plan->total = plan->parameters + plan->gradients + plan->moments + plan->prepared + plan->activations +
-                plan->workspace + plan->batch + plan->average;
+                plan->workspace + plan->batch + plan->average + plan->exchange;
 }
 
 struct run_config layout_before_format(const struct run_config *c) {
@@ -377,6 +378,7 @@ static struct memory_plan memory_of(const struct ops *ops, const struct device *
   if (scratch) plan.workspace = layout_align(plan.workspace) + scratch;  // behind the device's
   plan.batch = layout_host_tokens(c, use) * (int64_t)(2 * sizeof(int32_t) + sizeof(uint8_t));
   if (use == MODEL_TRAIN) plan.average = average_bytes(c);
+  if (use == MODEL_TRAIN) plan.exchange = gradient_exchange_bytes(c, plan.gradients / (int64_t)sizeof(float));
   add_up(&plan);
   return plan;
 }
@@ -394,6 +396,7 @@ struct memory_plan layout_memory(const struct ops *ops, const struct device *dev
   plan.activations = larger(plan.activations, other.activations);
   plan.workspace = larger(plan.workspace, other.workspace);
   plan.average = larger(plan.average, other.average);
+  plan.exchange = larger(plan.exchange, other.exchange);
   add_up(&plan);
   return plan;
 }

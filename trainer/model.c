@@ -7,6 +7,7 @@
 
 #include "kernels/formats/format.h"
 #include "trainer/block.h"
+#include "trainer/gradient_exchange.h"
 #include "trainer/layout.h"
 #include "trainer/phase.h"
 
@@ -23,7 +24,7 @@ static bool get(struct model *m, const char *what, int64_t bytes, void *target, 
 // Where the device says how much is free, too much is found before anything is taken, with what would fit.
 static bool check_room(struct model *m, struct error *error) {
   int64_t there = m->ops->available ? m->ops->available(m->device) : -1;
-  if (there < 0 || m->memory.total - m->memory.batch - m->memory.average <= there) return true;
+  if (there < 0 || m->memory.total - m->memory.batch - m->memory.average - m->memory.exchange <= there) return true;
   char need[32], free_text[32], less[32];
   struct text text = {0};
   text_format(&text, "the run needs %s on the device, where %s are free", bytes_human((double)m->memory.total, need),
@@ -218,6 +219,7 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
   ops->set_workspace(device, m->workspace, (size_t)workspace);
   if (scratch) m->optimizer_scratch = (float *)((char *)m->workspace + workspace);
   m->blocks = arena_array(&m->arena, (size_t)resolved->model.layers, sizeof *m->blocks);
+  if (use == MODEL_TRAIN) m->exchange = gradient_exchange_make(resolved);
   if (m->memory.average) m->average = memory_get((size_t)m->memory.average);
   if (!lay_out(m, model_has_format(m, 0), error)) goto failed;
   return m;
@@ -237,6 +239,7 @@ void model_free(struct model *m) {
                     m->prepared_memory, m->activation_memory, m->workspace};
   for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
     if (memory[i]) m->ops->free(m->device, memory[i]);
+  gradient_exchange_free(m->exchange);
   free(m->average);
   arena_free(&m->arena);
   free(m);
@@ -384,13 +387,17 @@ void model_step(struct model *m, const struct token_batch *batch, int64_t target
   int sequence =
       format_sequence(m->config.parsed_format, step + 1 - m->format_begins, m->config.train.steps - m->format_begins);
   const struct optimizer *optimizer = optimizer_of(&m->config);
-  bool repeats = m->ops->repeat_begin && !m->partner && !(optimizer->irregular && optimizer->irregular(&m->config));
+  bool repeats = m->ops->repeat_begin && !m->partner && !m->exchange &&
+                 !(optimizer->irregular && optimizer->irregular(&m->config));
   if (repeats) m->ops->repeat_begin(m->device, sequence);
   for (int64_t row = 0; row < batch->rows; row += m->rows) {
     struct token_batch micro = {m->rows, batch->tokens + row, batch->targets + row,
                                 batch->mask ? batch->mask + row : NULL};
     model_gradient(m, &micro, 1 / (double)targets, row, row == 0, MODEL_STEP_SLOT);
+    if (m->exchange)
+      gradient_exchange_send(m->exchange, m->ops, m->device, &m->table, m->gradients, row / m->rows, step);
   }
+  if (m->exchange) gradient_exchange_receive(m->exchange, m->ops, m->device, &m->table, m->gradients);
   model_update(m, lr, step, MODEL_STEP_SLOT);
   if (repeats) m->ops->repeat_end(m->device);
   m->ops->copy(m->device, &m->loss_sums[slot], &m->loss_sums[MODEL_STEP_SLOT], sizeof *m->loss_sums);

@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "kernels/formats/format.h"
 #include "kernels/lapack.h"
+#include "trainer/gradient_exchange.h"
 #include "trainer/search_budget.h"
 #include "trainer/stages/stage.h"
 #include "trainer/training.h"
@@ -118,6 +119,19 @@ bool report_step(struct training *t, struct error *error) {
   put_speed_of_light(json, t, rate);
   t->reported_seconds = train_seconds;
   t->reported_tokens = t->last.tokens;
+  return event_end(&t->log, error);
+}
+
+bool report_exchange(struct training *t, struct error *error) {
+  struct gradient_exchange_told told;
+  if (!t->model->exchange) return true;
+  if (!gradient_exchange_tell(t->model->exchange, &told, error)) return false;
+  if (!isfinite(told.error)) return true;  // before this worker's first step, and of gradients that are all 0
+  struct json_writer *json = event_begin(&t->log, "metrics");
+  json_key_integer(json, "step", t->done.step);
+  json_key_integer(json, "tokens", t->done.tokens);
+  json_key_number(json, "gradient_compression_error", told.error);
+  json_key_number(json, "gradient_bytes", told.bytes);
   return event_end(&t->log, error);
 }
 

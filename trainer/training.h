@@ -114,6 +114,8 @@ double training_train_seconds(const struct training *training);  // of these, in
 void report_parts(struct json_writer *json, const struct evaluation *evaluation);
 bool report_start(struct training *training, struct error *error);
 bool report_step(struct training *training, struct error *error);
+// Of a training with exchanged gradients, at its last step; else nothing.
+bool report_exchange(struct training *training, struct error *error);
 bool report_evaluation(struct training *training, const struct evaluation *evaluation, struct error *error);
 // The same for runs that branch off later: no event of this run's.
 bool report_branch_evaluation(struct training *training, const struct evaluation *evaluation, struct error *error);

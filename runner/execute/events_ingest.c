@@ -62,6 +62,7 @@ static bool put_columns(struct ingest *ingest, const struct event *event, const 
   if (more) fields[used++] = *more;
   for (size_t i = 0; i < run_column_count; i++) {
     const struct run_column_event *brings = run_columns[i].events;
+    if (!run_column_kept(&run_columns[i])) continue;  // of table solutions
     for (size_t e = 0; e < sizeof run_columns->events / sizeof *brings && brings[e].event; e++) {
       if (strcmp(brings[e].event, kind) != 0) continue;
       const char *text = event_text(event, brings[e].key);

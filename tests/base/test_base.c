@@ -232,6 +232,7 @@ static bool is_stream(uint32_t stream) {
     case RANDOM_STREAM_FEW:
     case RANDOM_STREAM_SENSITIVITY:
     case RANDOM_STREAM_TOKENS:
+    case RANDOM_STREAM_GRADIENT:
       return true;
     default:
       return false;
@@ -239,7 +240,7 @@ static bool is_stream(uint32_t stream) {
 }
 
 static void each_stream_has_a_number_of_its_own(void) {
-  for (uint32_t stream = RANDOM_STREAM_INIT; stream <= RANDOM_STREAM_TOKENS; stream++) CHECK(is_stream(stream));
+  for (uint32_t stream = RANDOM_STREAM_INIT; stream <= RANDOM_STREAM_GRADIENT; stream++) CHECK(is_stream(stream));
 }
 
 static void random_draws_have_the_moments_of_their_laws(void) {

@@ -59,6 +59,15 @@ def mistakes_have_their_lines():
             ("task: descent\nbase: {descent.rate: 0}\n", ":2:", "descent.rate 0 goes nowhere"),
             ("task: descent\nstages: {compress: none}\n", ":2:", "stages goes with task lm"),
             ("task: descent\nsweep: {grid: {descent.condition: [1]}, where: model.width > 3}\n", ":2:", "no field or quantity"),
+            ("task: descent\nbase: {descent.rate: 1}\nclaims:\n  - {claim: \"descent.steps[\\\"seed == 0\\\"] < "
+             "descent.steps[\\\"seed == 1\\\"]\", match_on: descent.erorr}\n", ":4:", "match_on"),
+            ("task: descent\nclaims:\n  - {claim: \"loss[\\\"seed == 0\\\"] < loss[\\\"seed == 1\\\"]\", match_on: descent.error}\n",
+             ":3:", "another result of task descent is compared"),
+            ("task: descent\nclaims:\n  - {claim: \"descent.steps[\\\"seed == 0\\\"] < descent.steps[\\\"seed == 1\\\"]\", match_on: "
+             "descent.error, match_along: curves}\n", ":3:", "matched along ladders"),
+            ("task: speculative\nbase: {speculative.temper_low: 3}\n", ":2:", "temper_low 3 is above"),
+            ("task: speculative\nbase: {speculative.nodes: 1e7}\n", ":2:", "more candidates than"),
+            ("task: speculative\nbase: {speculative: {source: model, width: 20}}\n", ":2:", "multiple of 16"),
             ("task: descent\nclaims:\n  - 'descent.stepps[\"seed == 0\"] < 3'\n", ":3:", "did you mean descent.steps")]:
         write("wrong.yaml", text)
         done = run("check", "wrong.yaml")
@@ -85,6 +94,28 @@ def a_killed_run_begins_anew_to_the_same_result():
     check([event["event"] for event in events].count("start") == 1, "begun anew")
 
 
+@case
+def the_page_quotes_the_example():
+    """Each piece of code in docs/tasks.md, from "Add a task" on, stands in the example's files."""
+    root = os.path.dirname(EXPERIMENTS)
+    files = [open(os.path.join(root, "trainer", "tasks", "descent", name), encoding="utf-8").read()
+             for name in ("descent.h", "fields.c", "work.c")]
+    check(sum(text.count("\n") for text in files) < 150, "an example of under 150 lines")
+    page = open(os.path.join(root, "docs", "tasks.md"), encoding="utf-8").read().split("## Add a task")[1]
+    lines = [line if line.startswith("        ") or not line else None for line in page.split("\n")]
+    pieces, piece = [], ""
+    for line in lines + [None]:
+        if line is None or line.strip() == "...":
+            pieces += [piece] if piece.strip() else []
+            piece = ""
+        else:
+            piece += line
+    code = ["".join(text.split()) for text in files]
+    check(len(pieces) >= 7, "pieces of code", len(pieces))
+    for piece in pieces:
+        check(any("".join(piece.split()) in text for text in code), "code that is not the example's", piece)
+
+
 def small_preset(name):
     done = run("run", os.path.join(EXPERIMENTS, name + ".yaml"), "--preset", "small", home=name)
     check(done.code == 0, done)
@@ -94,7 +125,7 @@ def small_preset(name):
 
 @case
 def small_presets_run():
-    for name in ["descent", "fpe", "channels", "qoda", "smnn"]:
+    for name in ["descent", "fpe", "channels", "qoda", "smnn", "solutions", "speculative"]:
         small_preset(name)
 
 

@@ -75,6 +75,12 @@ static void rates_after_a_stop(void) {
                 "3 8 20 31");
 }
 
+// Levels are fitted anew at each step, and draws are the step's.
+static void exchanged_gradients_after_a_stop(void) {
+  check_stops("train.steps=16;train.gradient_compression=layerwise", "3 11");
+  check_stops("train.steps=12;train.gradient_compression=uniform;train.gradient_bucket=0", "5");
+}
+
 static void data_in_a_second_epoch(void) {
   struct error error = {0};
   struct corpus_location location;
@@ -162,6 +168,7 @@ int main(int argc, char **argv) {
   if (argc != 2 || !mkdtemp(folder)) return 1;
   program = argv[1];
   RUN(rates_after_a_stop);
+  RUN(exchanged_gradients_after_a_stop);
   RUN(data_in_a_second_epoch);
   RUN(every_format);
   RUN(phases);

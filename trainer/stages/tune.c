@@ -86,6 +86,7 @@ void tune_stage_training(struct run_config *config) {
           : (double)config->train.tokens / (double)config_kept_parameters(config).non_embedding;
   config->from.path = config->from.digest = "";
   config->train.average_checkpoints = 0;
+  config->train.gradient_compression = "none";
   config->format_begins = 0;
 }
 
