@@ -766,4 +766,148 @@ def perplexities():
     check(told(found, "is it a perplexity?"), "doubted", found["warnings"])
 
 
+@case
+def runs_no_more_than_coefficients():
+    """Two or four runs leave no errors of their own to a law of five coefficients: no profile is narrower than that."""
+    random.seed(13)
+    rows = checkpoints([5e7, 1.5e9, 1.5e8, 5e8])
+    head = "N,D,loss,run"
+    for runs in (2, 4):
+        body = ["%g,%g,%.5f,r%d" % (n, d, loss, i) for i, n, d, loss in rows if i < runs]
+        found = fit(table("few_runs.csv", head, body))
+        check(found["groups"] == runs, "runs", found["groups"])
+        holds_truth(found)
+        beta = found["parameters"]["beta"]
+        alone = fit("few_runs.csv", "--group", "none")["parameters"]["beta"]
+        width = [(1e9 if one["high"] is None else one["high"]) - (one["low"] or 0) for one in (beta, alone)]
+        check(width[0] > 3 * width[1], "far wider than row by row", beta, alone)
+    out = run("fit", table("two_runs.csv", head, ["%g,%g,%.5f,r%d" % (n, d, loss, i) for i, n, d, loss in rows if i < 2])).out
+    check("inf" not in out, "no number is infinite", out)
+
+
+NARROW = """C,loss
+1e+18,3.8460859
+1.4677993e+18,3.7937835
+2.1544347e+18,3.7124486
+3.1622777e+18,3.6425813
+4.6415888e+18,3.5697014
+6.8129207e+18,3.5142898
+"""
+
+
+@case
+def a_vanished_term():
+    """A term that has gone to 0 is 0 (bound) wherever it is printed, and 0 in tables of other coefficients."""
+    write("vanished.csv", NARROW)
+    law = ("vanished.csv", "--law", "power-law", "--bootstrap", "200")
+    code, text, err = run("fit", *law, "--details")
+    check(re.search(r"^  E +0 \(bound\) +- \.\. .*the data ask for a value below", text, re.M), "text", text)
+    below = text[text.index("under other objectives"):]
+    check(re.search(r"^  E +0 +0", below, re.M), "other objectives", below)
+    code, screen, err = run("fit", *law)
+    check(re.search(r"^  E +0 \(bound\) +- \.\. ", screen, re.M), "screen", screen)
+    code, tex, err = run("fit", *law, "--export", "latex")
+    check("$E$ & $0$ (bound) & $\\leq$" in tex, "LaTeX", tex)
+    code, source, err = run("fit", *law, "--export", "c")
+    check("// 0 (bound); at bound 0" in source, "C", source)
+    code, out, err = run("report", *law, "-o", "vanished.html")
+    check("0 (bound)" in open(os.path.join(harness.scratch, "vanished.html")).read(), "page")
+    one = fit(*law[:3])["parameters"]["gamma"]
+    check(one["status"] == "determined" and one["high"] > 2.5 * one["low"], "the exponent is known loosely", one)
+    check("determined only loosely: its ends differ by a factor of %.2g" % (one["high"] / one["low"]) in
+          " ".join(fit(*law[:3])["answer"].split()), "and the answer says so", fit(*law[:3])["answer"])
+    check("determined (a:" in reference["answer"], "a sharp one is determined", reference["answer"])
+
+
+@case
+def problems_once():
+    """A page says what one size leaves open once, and what moves along with what vanishes first."""
+    code, out, err = run("report", "size.csv", "--law", "chinchilla", "--bootstrap", "200", "-o", "size.html")
+    page = open(os.path.join(harness.scratch, "size.html")).read()
+    check("reaches 0 first" in page, "what vanishes first")
+    for words, count in (("in every row: what depends on it cannot be told", 0), ("ny E below", 1)):
+        check(page.count(words) == count, words, page.count(words))
+
+
+@case
+def exponents_of_parameters():
+    """How parameters are counted stands next to exponents of N and what follows from them, and next to no other."""
+    write("tokens.yaml", "law: tokens\nformula: E + B / D^beta\nresidual: log\nobjective: huber:1e-3\nparameters:\n"
+          "  E: {positive: true, starts: [1, 2]}\n  B: {positive: true, starts: {log: [1, 1e6, 4]}}\n"
+          "  beta: {low: 0, high: 10, starts: [0.2, 0.5]}\nexponents: [beta]\n")
+    code, out, err = run("fit", "plain.csv", "--law", "./tokens.yaml", "--bootstrap", "50", "--details")
+    check(code == 0 and "as in column" not in out, "a law of tokens", out)
+    code, out, err = run("fit", "plain.csv", "--bootstrap", "200", "--details")
+    lines = {}
+    for line in out.splitlines():
+        if line.startswith("  ") and line.split():
+            lines.setdefault(line.split()[0], line)
+    for name, wanted in (("alpha", True), ("beta", False), ("a", True), ("b", True), ("E", False)):
+        check(("N: as in column N" in lines[name]) == wanted, name, lines[name])
+
+
+@case
+def one_of_anything():
+    """One row, run, setting or resample is not called rows."""
+    random.seed(14)
+    write("flat.yaml", "law: flat\nformula: a * x\npredicts: y\nresidual: plain\nobjective: least-squares\n"
+          "parameters: {a: {starts: [1]}}\n")
+    texts = []
+    body = ["%.0f,%.0f,%s,%.5f" % (n, d, "finished", noisy(n, d)) for n, d in GRID]
+    table("extra.csv", "N,D,State,loss", ["2e8,3e9,crashed,%.5f" % noisy(2e8, 3e9)])
+    texts.append(run("fit", table("states.csv", "N,D,State,loss", body), "--pool", "extra.csv", "--bootstrap", "1",
+                     "--holdout", "N > 2e9 and D > 4e11").out)
+    texts.append(run("fit", table("pair.csv", "x,y", ["1,1.01", "2,1.99"]), "--law", "./flat.yaml", "--bootstrap", "0",
+                     "--holdout", "x == 2").out)
+    texts.append(run("fit", "compare", "plain.csv", "--law", "chinchilla", "--law", "kaplan", "--holdout",
+                     "N > 2e9 and D > 4e11").out)
+    texts.append(run("predict", "plain.csv", "--at", "N=1e11,D=1e12", "--bootstrap", "1").out)
+    for text in texts:
+        found = re.search(r"\b1 (rows|runs|groups|settings|resamples|coefficients|values|degrees|configurations|budgets)\b", text)
+        check(not found, found and text[max(0, found.start() - 40):found.end() + 20])
+
+
+@case
+def a_run_lies_no_nearer_than_the_law():
+    """The interval of a run holds that of the law, also where the law's is as wide as profiles make it."""
+    random.seed(16)
+    for rows in (["%.0f,%.0f,%.5f" % (n, d, noisy(n, d)) for n, d in random.sample(GRID, 6)],
+                 ["%.0f,%.0f,%.5f" % (n, d, noisy(n, d)) for n, d in GRID if n < 4e8]):
+        points = json.loads(run("predict", table("held.csv", "N,D,loss", rows), "--at", "N=1e9|4e9,D=2e10|1e11",
+                                "--bootstrap", "200", "--json").out)["points"]
+        for one in points:
+            law, held = one["loss"], one["run"]
+            if law["low"] is not None:
+                check(held["low"] <= law["low"], "below", one)
+            if law["high"] is not None:
+                check(held["high"] >= law["high"], "above", one)
+
+
+@case
+def weights_of_any_size():
+    """What is an outlier does not depend on the unit of the weights."""
+    random.seed(17)
+    body = ["%.0f,%.0f,%.3f,%.5f" % (n, d, 0.5 + random.random(), noisy(n, d) * (1.05 if i == 7 else 1))
+            for i, (n, d) in enumerate(GRID)]
+    table("weights.csv", "N,D,w,loss", body)
+    found = [fit("weights.csv", "--weight", weight, resamples=0)["outliers"] for weight in ("w", "1e9 * w", "1e-6 * w")]
+    check([one["row"] for one in found[0]] == ["line 9"], "the one that is off", found[0])
+    for other in found[1:]:
+        check([one["row"] for one in other] == ["line 9"] and
+              abs(other[0]["deviations"] / found[0][0]["deviations"] - 1) < 1e-3, "whatever the unit", other)
+
+
+@case
+def scores_of_a_file():
+    """Coefficients from elsewhere as a file of numbers by name."""
+    write("score.json", json.dumps(TRUTH))
+    listed = ",".join("%s=%r" % item for item in TRUTH.items())
+    found = fit("plain.csv", "--score", "score.json", "--score", listed, resamples=0)["scores"]
+    check(found[0]["objective"] == found[1]["objective"] and found[0]["p"] == found[1]["p"], "as a list of them", found)
+    write("wrong.json", '{"E": 1.7, "zeta": 2}')
+    check("no coefficient 'zeta'" in refused("plain.csv", "--score", "wrong.json"), "a name that the law has not")
+    write("text.json", "no JSON")
+    check('{"E": 1.69, ...}' in refused("plain.csv", "--score", "text.json"), "what the file may be")
+
+
 harness.finish()

@@ -51,6 +51,33 @@ static void make_grid(struct table *table, const double t[5], double noise, doub
 
 static const double truth[5] = {1.7, 400, 900, 0.34, 0.31};
 
+// Values as tables print them: what has vanished is 0 and at its bound, whatever the state is called.
+static void values_in_words(void) {
+  static const struct {
+    enum coefficient_status status;
+    double value, high;
+    const char *words;
+  } cases[] = {{COEFFICIENT_FITTED, 0.31, 0.4, "0.31"},
+               {COEFFICIENT_UNIDENTIFIED, 0.31, NAN, "(0.31)"},
+               {COEFFICIENT_UNIDENTIFIED, 3e-20, NAN, "(0)"},
+               {COEFFICIENT_ONE_SIDED, 1.2, 2.5, "1.2"},
+               {COEFFICIENT_ONE_SIDED, 9.8e-8, 2.13, "0 (bound)"},
+               {COEFFICIENT_ONE_SIDED, 9.8e-8, 2e-7, "9.8e-08"},
+               {COEFFICIENT_AT_LOW, 2.5e-15, 0.12, "0 (bound)"},
+               {COEFFICIENT_AT_LOW, 0, 0.12, "0 (bound)"},
+               {COEFFICIENT_AT_LOW, 1.9, 2.1, "1.9 (bound)"},
+               {COEFFICIENT_AT_HIGH, 10, NAN, "10 (bound)"},
+               {COEFFICIENT_FITTED, NAN, NAN, ""}};
+  struct arena arena = {0};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    CHECK_TEXT(fit_value_words(&arena, cases[i].status, cases[i].value, cases[i].high, 6), cases[i].words);
+  struct coefficient c = {.name = "E", .status = COEFFICIENT_FITTED, .value = 1.77, .low = 1.5, .high = 2};
+  CHECK_TEXT(fit_value_elsewhere(&arena, &c, 4.65e-12, 5), "0");
+  CHECK_TEXT(fit_value_elsewhere(&arena, &c, 1.5, 5), "1.5");
+  CHECK_TEXT(fit_value_elsewhere(&arena, &c, NAN, 5), "-");
+  arena_free(&arena);
+}
+
 // Replicates that are the quantiles of a normal distribution: BCa's formula can be written down.
 static void bca_formula(void) {
   enum { COUNT = 200001 };
@@ -335,6 +362,7 @@ static void leaving_out(void) {
 
 int main(void) {
   fitting_start();
+  RUN(values_in_words);
   RUN(bca_formula);
   RUN(profile_of_a_line);
   RUN(not_identified);
