@@ -225,13 +225,19 @@ bool folder_bytes(const char *path, double *bytes, struct error *error) {
 
 bool folder_remove(const char *path, struct error *error) { return remove_entry(AT_FDCWD, path, path, NULL, error); }
 
+int file_open_own(const char *path, int flags, struct error *error) {
+  int file = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0666);
+  if (file < 0 && errno == ELOOP)
+    error_set(error, EXIT_ENVIRONMENT, FILE_IS_A_LINK, path);
+  else if (file < 0)
+    error_set_errno(error, EXIT_ENVIRONMENT, "cannot open %s", path);
+  return file;
+}
+
 int file_lock(const char *path, bool *busy, struct error *error) {
   *busy = false;
-  int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (file < 0) {
-    error_set_errno(error, EXIT_ENVIRONMENT, "cannot open %s", path);
-    return -1;
-  }
+  int file = file_open_own(path, O_RDWR | O_CREAT, error);
+  if (file < 0) return -1;
   if (flock(file, LOCK_EX | LOCK_NB) == 0) return file;
   if (errno == EWOULDBLOCK)
     *busy = true;

@@ -29,8 +29,14 @@ bool folder_remove(const char *path, struct error *error);  // with everything i
 bool folder_bytes(const char *path, double *bytes, struct error *error);
 bool folder_sync(const char *path, struct error *error);  // fsync of a folder, after renames in it
 
-// An exclusive flock() on the file (made if missing). Returns the descriptor, or -1: *busy says whether somebody else
-// holds it (no error then). The lock ends with the descriptor, so with the process that holds it, however it dies.
+// Opens a file that this program writes by itself (a lock, a log); `flags` are those of open(). A link in its place is
+// an error, EXIT_ENVIRONMENT as all others: a file of somebody else's may lie behind it. -1 on error.
+int file_open_own(const char *path, int flags, struct error *error);
+#define FILE_IS_A_LINK \
+  "%s is a link: what it leads to would be written over. Put the file in its place, or remove the link"
+// An exclusive flock() on the file (made if missing; a link is an error). Returns the descriptor, or -1: *busy says
+// whether somebody else holds it (no error then). The lock ends with the descriptor, so with the process that holds it,
+// however it dies.
 int file_lock(const char *path, bool *busy, struct error *error);
 // The same with the file's folder made, waiting for whoever holds it: some seconds, then an error. -1 on error. The
 // caller closes the descriptor.

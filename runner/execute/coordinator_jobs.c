@@ -128,7 +128,7 @@ bool coordinator_put_result(struct coordinator *c, struct job *job, const struct
   double seconds = isnan(log->seconds) ? measured_seconds : log->seconds;
   struct store_field wall = {"wall_seconds", store_number(seconds)};
   enum run_state state = log->end == EVENT_DONE ? RUN_DONE : RUN_DIVERGED;
-  const char *message = state == RUN_DIVERGED && log->message[0] ? log->message : NULL;
+  const char *message = log->message[0] ? log->message : NULL;
   return store_run_update(c->store, job->id, &wall, isnan(seconds) ? 0 : 1, error) &&
          coordinator_set_state(c, job, state, message, error);
 }

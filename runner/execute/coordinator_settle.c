@@ -189,6 +189,8 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
       progress_note(&c->progress, false, "done     %.8s  %s%s%s  (%s)", job->id, worker->label, told ? "  loss " : "",
                     told ? loss_human(worker->log.loss, loss) : "",
                     seconds_human(isnan(worker->log.seconds) ? seconds : worker->log.seconds, time_text));
+      if (worker->log.message[0])
+        progress_note(&c->progress, true, "note     %.8s  %s: %s", job->id, worker->label, worker->log.message);
     } else if (fine) {
       progress_note(&c->progress, true, "diverged %.8s  %s  at step %lld%s%s", job->id, worker->label,
                     (long long)worker->log.step, worker->log.message[0] ? ": " : "", worker->log.message);

@@ -110,6 +110,7 @@ static bool on_start(struct ingest *ingest, const struct event *event, struct er
   struct run_log *log = ingest->log;
   log->end = EVENT_OTHER;
   log->progressed = false;
+  log->results = 0;
   log->message[0] = log->fault[0] = '\0';
   if (whole(event_number(event, "steps"))) log->steps = whole(event_number(event, "steps"));
   log->pid = whole(event_number(event, "pid"));
@@ -215,9 +216,18 @@ static bool put_results(struct ingest *ingest, json_t *results, struct error *er
   return true;
 }
 
+// The last of several results of one worker counts, which is said: it may be another run's, or a trainer started twice.
+static void note_results(struct run_log *log) {
+  if (++log->results < 2) return;
+  size_t used = strlen(log->message);
+  snprintf(log->message + used, sizeof log->message - used,
+           "%sits log has %d results (done or diverged), the last counts", used ? "; " : "", log->results);
+}
+
 static bool on_done(struct ingest *ingest, const struct event *event, struct error *error) {
   struct run_log *log = ingest->log;
   double loss = event_number(event, "loss");
+  log->message[0] = '\0';
   log->progressed = true;
   log->end = EVENT_DONE;
   log->loss = loss;
@@ -268,7 +278,9 @@ static bool on_event(void *context, const struct event *event, struct error *err
     case EVENT_CHECKPOINT:
       return put_columns(ingest, event, NULL, error);
     case EVENT_DONE:
-      return on_done(ingest, event, error);
+      if (!on_done(ingest, event, error)) return false;
+      if (log->end != EVENT_FAILED) note_results(log);
+      return true;
     case EVENT_DIVERGED:
       log->progressed = true;
       break;
@@ -285,6 +297,7 @@ static bool on_event(void *context, const struct event *event, struct error *err
   log->end = event->kind;
   if (whole(event_number(event, "step"))) log->step = whole(event_number(event, "step"));
   snprintf(log->message, sizeof log->message, "%s", message ? message : "");
+  if (event->kind == EVENT_DIVERGED) note_results(log);
   return true;
 }
 

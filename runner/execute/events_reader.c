@@ -107,7 +107,13 @@ static int open_log(const char *path, int flags, struct stat *status, struct err
               path);
     return -1;
   }
-  int file = open(path, flags | O_NONBLOCK | O_CLOEXEC);  // a pipe that is put there now would wait
+  // A pipe that is put there now would wait. A log that lies elsewhere is read there, but never cut.
+  bool writes = (flags & O_ACCMODE) != O_RDONLY;
+  int file = open(path, flags | O_NONBLOCK | O_CLOEXEC | (writes ? O_NOFOLLOW : 0));
+  if (file < 0 && errno == ELOOP && writes) {
+    error_set(error, EXIT_RUNS_FAILED, FILE_IS_A_LINK, path);
+    return -1;
+  }
   if (file < 0) {
     if (errno != ENOENT) unreadable(path, error);
     return -1;

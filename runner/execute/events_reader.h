@@ -75,7 +75,8 @@ struct run_log {
   double train_loss, tokens_per_second, train_seconds;
   int64_t pid;  // of the worker, as it says itself; 0: not known
   char host[128];
-  char message[1000];  // of failed, diverged, stopped
+  int results;         // `done` and `diverged` since the last `start`: the last of them counts
+  char message[1000];  // of failed, diverged, stopped; of done only where something is to be said of it
   int64_t last_train_step;
   struct events_damage damage;
   char under[8][400];       // what the last `start` said of trainer, backend, device, ..., threads

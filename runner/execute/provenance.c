@@ -172,9 +172,9 @@ static const char *environment_of(char *const *environment, struct arena *arena)
 static bool append(const char *folder, struct text *line, struct arena *arena, struct error *error) {
   const char *path = path_join(arena, folder, "provenance.jsonl");
   text_char(line, '\n');
-  int file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  int file = file_open_own(path, O_WRONLY | O_APPEND | O_CREAT, error);
   bool fine = file >= 0 && file_write_all(file, line->bytes, line->length);
-  if (!fine) error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", path);
+  if (file >= 0 && !fine) error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", path);
   if (file >= 0) close(file);
   return fine;
 }

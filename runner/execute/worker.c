@@ -135,10 +135,10 @@ static bool write_config(const char *folder, const struct text *config, struct e
   struct arena scratch = {0};
   const char *path = path_join(&scratch, folder, "config.json"),
              *draft = path_join(&scratch, folder, "config.json.new");
-  int file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  int file = file_open_own(draft, O_WRONLY | O_CREAT | O_TRUNC, error);
   bool fine = file >= 0 && file_write_all(file, config->bytes, config->length);
   if (file >= 0 && close(file) != 0) fine = false;
-  if (!fine || rename(draft, path) != 0) {
+  if (file >= 0 && (!fine || rename(draft, path) != 0)) {
     error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", fine ? path : draft);
     unlink(draft);
     fine = false;
@@ -194,8 +194,9 @@ pid_t worker_start(const struct run_file *file, const char *folder, const struct
   }
   if (busy) error_set(error, EXIT_ENVIRONMENT, "%s: another worker is at work there", folder);
   if (lock < 0) goto end;
-  log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (log < 0 || !write_head(log, command->shown)) {
+  log = file_open_own(log_path, O_WRONLY | O_CREAT | O_APPEND, error);
+  if (log < 0) goto end;
+  if (!write_head(log, command->shown)) {
     error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", log_path);
     goto end;
   }

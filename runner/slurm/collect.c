@@ -277,7 +277,7 @@ static bool read_run(const struct reading *reading, const struct submitted_run *
   if (fine && open) {
     if (log.end == EVENT_DONE || log.end == EVENT_DIVERGED) {
       found = (struct finding){.state = log.end == EVENT_DONE ? RUN_DONE : RUN_DIVERGED,
-                               .message = log.end == EVENT_DIVERGED && log.message[0] ? log.message : NULL,
+                               .message = log.message[0] ? log.message : NULL,
                                .host = log.host,
                                .seconds = log.seconds,
                                .attempts = NAN};

@@ -454,6 +454,11 @@ static void a_lock_dies_with_its_holder(void) {
   int mine = file_lock(path, &busy, &error);
   CHECK(mine >= 0 && !busy);
   close(mine);
+  // A link to somebody's file is no lock, wherever it leads.
+  char *link = path_join(&arena, base, "link");
+  CHECK(symlink(path, link) == 0 && file_lock(link, &busy, &error) == -1 && !busy && error.code == EXIT_ENVIRONMENT);
+  CHECK(strstr(error.text, "link is a link"));
+  error = (struct error){0};
   // Waiting ends when the holder does; the folder is made.
   path = path_join(&arena, base, "new/folder/lock");
   int held = file_lock_wait(path, 1, &error);

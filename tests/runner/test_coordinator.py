@@ -240,6 +240,8 @@ def counts_that_are_none_are_faults(home):
     for seed in (5, 6, 7, 10):
         check(rows[seed][0] == "done", seed, rows[seed])
     check(rows[7][3] == 16 and rows[10][2] == 4096, "the last word counts", rows[7], rows[10])
+    check("has 2 results (done or diverged), the last counts" in rows[7][1] and "has 2 results" in err, "and is said", rows[7], err)
+    check(rows[5][1] is None and rows[10][1] is None, "one result", rows[5], rows[10])
 
 
 @case

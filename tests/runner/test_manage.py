@@ -162,6 +162,26 @@ def links_are_not_followed():
 
 
 @case
+def links_are_not_written_through():
+    """What a run keeps in its folder may be a link to somebody's file, by mistake or by another's hand: the file stays."""
+    first = runs_of("rm")[0]["id"]
+    again = ["run", spec, "--quiet", "--only", f'id == "{first}"']
+    config = open(path_of("rm", "runs", first, "config.json"), encoding="utf-8").read()
+    for name in "events.jsonl", "log.txt", "provenance.jsonl", "worker.lock", "config.json.new":
+        home = "through-" + name
+        os.makedirs(path_of(home, "runs", first))
+        write(f"{home}/runs/{first}/config.json", config)
+        precious = write(f"{home}/precious", "precious, without an end of line")
+        os.symlink(precious, path_of(home, "runs", first, name))
+        done = run(*again, home=home)
+        check(done.code in (1, 3) and f"{name} is a link" in done.err, name, done)
+        with open(precious, encoding="utf-8") as file:
+            check(file.read() == "precious, without an end of line", name, "was written over")
+        os.remove(path_of(home, "runs", first, name))
+        run(*again, "--retry-failed", home=home, code=0)
+
+
+@case
 def bad_removals_change_nothing():
     before = counts("rm")
     some = runs_of("rm")[0]["id"]
