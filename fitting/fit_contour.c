@@ -184,8 +184,9 @@ static void cut(struct arena *arena, const struct walking *w, struct slice *slic
   }
 }
 
-// One side of a line: slices from the estimate to the end, near which they are dense, since there the line turns. The
-// points of a line are once around: its upper ends from the left end to the right one, then its lower ends back.
+// One side of a line: slices from the estimate to the end, dense near both: at the end the line turns, and the region
+// of good fits may be small next to the whole. The points of a line are once around: its upper ends from the left end
+// to the right one, then its lower ends back.
 static void walk_side(void *context, size_t index, int thread) {
   struct walking *w = context;
   struct arena *arena = &w->arenas[index];
@@ -202,7 +203,7 @@ static void walk_side(void *context, size_t index, int thread) {
   double from = stage->x[w->places[0]], base = stage->objective;
   for (int i = 0; i < HALF; i++) {
     if (i == 0 && direction < 0) continue;  // the slice at the estimate is the other side's
-    double reached = slice_move(&slice, from + (end.x - from) * sin(M_PI_2 * i / HALF));
+    double reached = slice_move(&slice, from + (end.x - from) * 0.5 * (1 - cos(M_PI * i / HALF)));
     int upper = HALF + direction * i;
     w->lowest[index] = fmin(w->lowest[index], reached);
     cut(arena, w, &slice, w->rises[line] - (reached - base), &points[POINTS - upper], &points[upper]);
