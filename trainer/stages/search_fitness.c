@@ -148,7 +148,9 @@ bool fitness_of(struct fitness *f, const struct model_values *values, int64_t to
                 struct error *error) {
   int64_t windows = (tokens + f->context - 1) / f->context;
   if (windows > f->windows) windows = f->windows;
-  if (!values_write(values, f->model, error)) return false;
+  struct model *m = f->model;
+  m->ops->set_workspace(m->device, m->workspace, (size_t)m->memory.workspace);  // another model may have had its own
+  if (!values_write(values, m, error)) return false;
   model_prepare(f->model, f->work->parent.step);
   // The head is read when the pair is made, and a candidate may have another.
   two_models_free(&f->two);
