@@ -50,7 +50,11 @@ static const char migration_11_sql[] =
 #include "migration-11.sql.inc"
     ;
 
-// Version N is reached from N - 1 by migration-N.sql, and by what SQL cannot do.
+static const char migration_12_sql[] =
+#include "migration-12.sql.inc"
+    ;
+
+// Version N is reached from the one before by migration-N.sql, and by what SQL cannot do.
 static const struct migration migrations_here[] = {{2, migration_2_sql, store_formats_of_runs},
                                                    {3, migration_3_sql, NULL},
                                                    {4, migration_4_sql, store_spell_old},
@@ -60,7 +64,8 @@ static const struct migration migrations_here[] = {{2, migration_2_sql, store_fo
                                                    {8, migration_8_sql, NULL},
                                                    {9, migration_9_sql, NULL},
                                                    {10, migration_10_sql, NULL},
-                                                   {11, migration_11_sql, NULL}};
+                                                   {11, migration_11_sql, NULL},
+                                                   {12, migration_12_sql, store_rename_formats}};
 
 static bool read_integer(struct store *store, const char *sql, int *value, struct error *error) {
   sqlite3_stmt *statement = NULL;

@@ -1,4 +1,4 @@
--- The tables of an isoloss store, version 11. A change of this file needs a file migration-N.sql that brings a store of
+-- The tables of an isoloss store, version 12. A change of this file needs a file migration-N.sql that brings a store of
 -- version N-1 there, and the new number in migrate.c; one of table runs also needs a line in columns.c. Times are
 -- seconds since 1970; losses are natural-log cross-entropy per token; what is not known is NULL.
 

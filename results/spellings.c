@@ -62,6 +62,47 @@ bool store_spell_old(struct store *store, struct error *error) {
                  "UPDATE OR REPLACE throughput SET format = ?2 WHERE format = ?1", format, error);
 }
 
+// Table formats: what follows from the formats of now.
+static bool rename_known(struct store *store, struct error *error) {
+  struct arena scratch = {0};
+  const char **names = NULL;
+  size_t count = 0;
+  struct store_rows *rows = store_select(store, "SELECT format FROM formats", NULL, 0, error);
+  while (rows && store_rows_next(rows, error)) {
+    const char *old = arena_string(&scratch, store_rows_value(rows, 0).text);
+    if (strcmp(format_renamed(old, &scratch), old) == 0) continue;
+    names = arena_grow(&scratch, names, count, count + 1, sizeof *names);
+    names[count++] = old;
+  }
+  store_rows_close(rows);
+  for (size_t i = 0; i < count && !error->code; i++) {
+    sqlite3_stmt *s = store_statement(store, "DELETE FROM formats WHERE format = ?1", error);
+    if (!s) break;
+    bind_text(s, 1, names[i]);
+    store_step_done(store, s, "naming formats anew", error);
+  }
+  store->format_count = 0;  // of names that may mean another format now
+  for (size_t i = 0; i < count && !error->code; i++) store_format_add(store, format_renamed(names[i], &scratch), error);
+  arena_free(&scratch);
+  return !error->code;
+}
+
+bool store_rename_formats(struct store *store, struct error *error) {
+  // In the order of their names, in which quartet comes before quartet-sr, which takes its place.
+#define RENAMED(column, path)                                                                                     \
+  respell(store,                                                                                                  \
+          "SELECT DISTINCT json_extract(" column ", '$.\"" path "\"') AS name FROM runs WHERE json_valid(" column \
+          ") AND name IS NOT NULL ORDER BY name",                                                                 \
+          "UPDATE runs SET " column " = json_set(" column ", '$.\"" path "\"', ?2) WHERE json_valid(" column      \
+          ") AND json_extract(" column ", '$.\"" path "\"') = ?1",                                                \
+          format_renamed, error)
+  return RENAMED("config", "format") && RENAMED("canonical", "format") && RENAMED("config", "tune.format") &&
+         RENAMED("canonical", "tune.format") && rename_known(store, error) &&
+         respell(store, "SELECT DISTINCT format FROM throughput ORDER BY format",
+                 "UPDATE OR REPLACE throughput SET format = ?2 WHERE format = ?1", format_renamed, error);
+#undef RENAMED
+}
+
 bool store_spell_files(struct store *store, const char *id, const char *config, struct error *error) {
   sqlite3_stmt *s = store_statement(
       store,

@@ -6,7 +6,7 @@
 #include "results/setting_sql.h"
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 10 };
+enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 12 };
 
 struct cached_statement {
   const char *sql;  // compared by address
@@ -88,6 +88,8 @@ bool store_needs_migration(struct store *store, bool *needed, struct error *erro
 // Puts what follows from a run's format into table formats, unless it is there.
 bool store_format_add(struct store *store, const char *format, struct error *error);
 bool store_formats_of_runs(struct store *store, struct error *error);  // those of all runs
+// Of a store of before recipes were renamed: every place that names one gets its name of now (format_renamed).
+bool store_rename_formats(struct store *store, struct error *error);
 
 // spellings.c
 // Spells what stores of before have as it was written: paths of files, formats of measured speeds.

@@ -78,7 +78,7 @@ static double flops_per_token(const struct run_config *c, double prunable) {
 
 // The weights that a format applies to.
 static double formatted_parameters(const struct run_config *c, const struct format *format) {
-  int64_t d = c->model.width, layers = c->model.layers;
+  int64_t d = c->model.width, layers = format_blocks(format, c->model.layers);
   int64_t query = c->model.heads * c->model.head_dim, key = c->model.kv_heads * c->model.head_dim;
   int64_t count = 0;
   if (format->layers & LAYER_QKV) count += d * (query + 2 * key);

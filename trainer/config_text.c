@@ -54,7 +54,8 @@ void field_json(struct json_writer *json, const struct run_field *field, struct 
     json_put_string(json, field_text(field, value, number));
 }
 
-void config_canonical(const struct run_config *resolved, struct text *out) {
+// `identity`: formats by the names that ids count (format_identity).
+static void put_canonical(const struct run_config *resolved, bool identity, struct text *out) {
   struct json_writer json = json_writer(out, false);
   struct arena arena = {0};
   json_object_begin(&json);
@@ -62,10 +63,12 @@ void config_canonical(const struct run_config *resolved, struct text *out) {
     const struct run_field *field = &run_fields[i];
     if (!config_counts(resolved, field)) continue;
     json_key(&json, field->path);
-    if (field->groups & GROUP_FORMAT)
-      json_put_string(&json, config_format_spelling(resolved, field, &arena));
-    else
+    if (field->groups & GROUP_FORMAT) {
+      const char *spelling = config_format_spelling(resolved, field, &arena);
+      json_put_string(&json, identity ? format_identity(spelling, &arena) : spelling);
+    } else {
       field_json(&json, field, field_get(resolved, field));
+    }
   }
   for (size_t i = 0; i < resolved->own.count; i++) {
     const struct run_field *field = &resolved->own.fields[i];
@@ -76,6 +79,8 @@ void config_canonical(const struct run_config *resolved, struct text *out) {
   json_object_end(&json);
   arena_free(&arena);
 }
+
+void config_canonical(const struct run_config *resolved, struct text *out) { put_canonical(resolved, false, out); }
 
 // Added for runs whose schedule is wsd, raised alone when only their losses change (100: the last update's rate is not
 // 0).
@@ -102,6 +107,25 @@ static int version_of(const char *dtype, const char *schedule, const char *optim
          (format_shortens_interval(format, steps - format_begins(format, steps)) ? TRAINER_PRUNING_VERSION : 0);
 }
 
+// Added to what a run's file says, not to what ids count, where the name of its format was another format's before:
+// such a file of before is not taken for one of now (1000000: quartet is the published recipe, what it was is
+// quartet-rtn).
+enum { FILE_RENAMED_VERSION = 1000000 };
+
+static int renamed_version(const char *format) {
+  struct arena arena = {0};
+  bool renamed = strcmp(format_identity(format, &arena), format) != 0;
+  arena_free(&arena);
+  return renamed ? FILE_RENAMED_VERSION : 0;
+}
+
+static int file_version(const struct run_config *config) {
+  struct arena arena = {0};
+  int version = config_version(config) + renamed_version(config_format_name(config, &arena));
+  arena_free(&arena);
+  return version;
+}
+
 int config_version(const struct run_config *resolved) {
   const struct task *task = task_of(resolved);
   if (task) return task->version;
@@ -126,6 +150,7 @@ static int version_of_file(const json_t *config) {
                            text ? format_read(text, &arena, &unknown) : NULL,
                            json_is_number(context) ? (int64_t)json_number_value(context) : 0,
                            json_is_number(steps) ? (int64_t)json_number_value(steps) : 0);
+  if (text) version += renamed_version(format_canonical(text, &arena));
   arena_free(&arena);
   return version;
 }
@@ -134,7 +159,7 @@ struct digest config_identity(const struct run_config *resolved, const char *cor
                               const char *parent_id) {
   struct text text = {0};
   text_format(&text, "isoloss-run %d\n%s\n%s\n%s\n", config_version(resolved), stage, parent_id, corpus_digest);
-  config_canonical(resolved, &text);
+  put_canonical(resolved, true, &text);
   struct digest digest = digest_bytes(text.bytes, text.length);
   text_free(&text);
   return digest;
@@ -160,7 +185,7 @@ static void put_trunk(struct json_writer *json, const struct run_file *file) {
 void run_file_write(const struct run_file *file, struct text *out) {
   struct json_writer json = json_writer(out, true);
   json_object_begin(&json);
-  json_key_integer(&json, "isoloss_trainer", config_version(&file->config));
+  json_key_integer(&json, "isoloss_trainer", file_version(&file->config));
   json_key_string(&json, "id", file->id);
   if (file->config.stage) {
     json_key_string(&json, "stage", file->config.stage);
@@ -303,6 +328,10 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
   } else if (json_integer_value(version) != expected) {
     error_set(error, EXIT_USAGE_ERROR, "%s: made for trainer version %" JSON_INTEGER_FORMAT ", this is version %d",
               path, json_integer_value(version), expected);
+    if (expected - json_integer_value(version) == FILE_RENAMED_VERSION)
+      error_add(error,
+                " (quartet is the published recipe now, with stochastic gradients; what it was is quartet-rtn: "
+                "`isoloss run` writes the file anew)");
   } else if (strlen(id) >= sizeof file->id || strlen(digest) >= sizeof file->corpus_digest) {
     error_set(error, EXIT_USAGE_ERROR, "%s: id or corpus digest too long", path);
   } else if (stage && (!parent || ((*parent || strcmp(stage, ROOT_STAGE) != 0) && !is_run_id(parent)))) {

@@ -110,7 +110,7 @@ static void read_operand(const struct node *node, enum operand operand, struct r
 static void read_backward(const struct node *node, enum backward_operand *backward, struct diagnostics *diagnostics) {
   int found = node->kind == NODE_SCALAR ? piece_word(piece_of(node->text), WORDS(backward_words)) : -1;
   if (found < 0)
-    node_error(node, diagnostics, NULL, "backward is forward, requantize or original");
+    node_error(node, diagnostics, NULL, "backward is forward, requantize, tokens or original");
   else
     *backward = (enum backward_operand)found;
 }
@@ -137,9 +137,10 @@ static void read_layers(const struct node *node, unsigned *layers, struct diagno
 
 static void read_mapping(const struct node *node, struct format *format, struct arena *arena,
                          struct diagnostics *diagnostics) {
-  static const char *const keys[] = {"weights", "activations", "gradients", "backward", "token_hadamard", "layers"};
+  static const char *const keys[] = {"weights",        "activations", "gradients",     "backward",
+                                     "token_hadamard", "layers",      "high_precision"};
   const struct node *backward = node_find(node, "backward"), *token = node_find(node, "token_hadamard"),
-                    *layers = node_find(node, "layers");
+                    *layers = node_find(node, "layers"), *high = node_find(node, "high_precision");
   size_t before = diagnostics->errors;
   *format = format_nothing;
   node_check_keys(node, keys, sizeof keys / sizeof keys[0], "a format", diagnostics);
@@ -151,6 +152,11 @@ static void read_mapping(const struct node *node, struct format *format, struct 
   if (token && !node_boolean(token, &format->gradient_token_hadamard))
     node_error(token, diagnostics, NULL, "token_hadamard is true or false");
   if (layers) read_layers(layers, &format->layers, diagnostics);
+  if (high &&
+      !(node_number(high, &format->high_precision) && format->high_precision >= 0 && format->high_precision < 1))
+    node_error(
+        high, diagnostics, NULL,
+        "high_precision is the share of the blocks that stay in full precision: at least 0 and below 1, as 0.16");
   if (diagnostics->errors > before) return;
   if (format_is_none(format)) *format = format_nothing;
   const char *objection = format_objection(format);

@@ -31,6 +31,13 @@ enum dtype layout_master(const struct run_config *c) {
   return dtype;
 }
 
+// A block that the format is of, if there is one: what every block's place in memory is laid out by.
+static int64_t formatted_block(const struct run_config *c) {
+  for (int64_t layer = 0; layer < c->model.layers; layer++)
+    if (format_in_block(c->parsed_format, layer, c->model.layers)) return layer;
+  return 0;
+}
+
 struct weight_description layout_weight(const struct run_config *c, enum model_matrix which, int64_t layer) {
   int64_t width = c->model.width, hidden = c->model.mlp_width;
   int64_t query = c->model.heads * c->model.head_dim, key = c->model.kv_heads * c->model.head_dim;
@@ -38,7 +45,9 @@ struct weight_description layout_weight(const struct run_config *c, enum model_m
   struct weight_description d = {
       .dtype = dtype_of(c), .master = layout_master(c), .seed = (uint64_t)c->seed, .steps = c->train.steps};
   if (c->parsed_format && c->parsed_format->after > 0) d.steps -= config_format_begins(c);
-  if (c->parsed_format && c->parsed_format->layers & layers[which]) d.format = c->parsed_format;
+  if (c->parsed_format && c->parsed_format->layers & layers[which] &&
+      format_in_block(c->parsed_format, layer, c->model.layers))
+    d.format = c->parsed_format;
   d.number = (uint32_t)(layer * MATRIX_HEAD + (int64_t)which);
   switch (which) {
     case MATRIX_QKV:
@@ -133,7 +142,7 @@ static struct sizes sizes_of(const struct ops *ops, const struct device *device,
                     .log_sum = rows * c->model.heads * (int64_t)sizeof(float)};
   s.qkv = s.query + 2 * s.key;
   for (int which = MATRIX_QKV; which < MATRIX_HEAD; which++) {
-    struct weight_description d = layout_weight(c, (enum model_matrix)which, 0);
+    struct weight_description d = layout_weight(c, (enum model_matrix)which, formatted_block(c));
     s.saved[which] = (int64_t)ops->linear_saved_bytes(device, &d, rows);
   }
   return s;
@@ -249,9 +258,10 @@ int64_t layout_activation_bytes(const struct ops *ops, const struct device *devi
 int64_t layout_prepared_bytes(const struct ops *ops, const struct device *device, const struct run_config *c) {
   int64_t bytes = 0;
   for (int which = 0; which < MATRICES; which++) {
-    struct weight_description d = layout_weight(c, (enum model_matrix)which, 0);
-    int64_t one = layout_align((int64_t)ops->weight_bytes(device, &d));
-    bytes += which == MATRIX_HEAD ? one : c->model.layers * one;
+    for (int64_t layer = 0; layer < (which == MATRIX_HEAD ? 1 : c->model.layers); layer++) {
+      struct weight_description d = layout_weight(c, (enum model_matrix)which, layer);
+      bytes += layout_align((int64_t)ops->weight_bytes(device, &d));
+    }
   }
   return bytes;
 }
@@ -279,7 +289,7 @@ static int shapes_of(const struct run_config *c, enum model_use use, struct weig
   shapes[count] = (struct shape){OP_SWIGLU, base};
   shapes[count++].shape.width = c->model.mlp_width;
   for (int which = 0; which < MATRICES; which++) {
-    weights[which] = layout_weight(c, (enum model_matrix)which, 0);
+    weights[which] = layout_weight(c, (enum model_matrix)which, formatted_block(c));
     shapes[count] = (struct shape){which == MATRIX_HEAD ? OP_HEAD : OP_LINEAR, base};
     shapes[count++].shape.weight = &weights[which];
   }

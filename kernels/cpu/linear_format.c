@@ -24,7 +24,7 @@ struct weight_format {
   uint8_t *mask;    // [outputs, mask_stride(inputs)]
   uint32_t *signs;  // [inputs]
   // The gradients' quantizer along tokens, of the last row count.
-  struct quantizer tokens;
+  struct quantizer tokens, token_activations;
 };
 
 static size_t aligned(size_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
@@ -199,6 +199,7 @@ static void represent(struct device *device, const struct format_level *level, c
                                .windows = o->windows,
                                .from_dtype = o->from_dtype,
                                .to_dtype = o->to_dtype,
+                               .rows = o->rows,
                                .from = o->from,
                                .to = o->to,
                                .mask = o->mask,
@@ -450,8 +451,7 @@ static void represent_gradient(struct device *device, struct weight_format *form
                                enum dtype dtype, const void *from, void *to, const struct scratch *scratch) {
   const struct linear_format *plan = &format->plan;
   if (quantizer->hadamard_random)
-    hadamard_signs(plan->seed, (uint64_t)format->step, (uint64_t)plan->number * 4 + which, quantizer->columns,
-                   scratch->signs);
+    quantizer_signs(quantizer, plan->seed, (uint64_t)format->step, (uint64_t)plan->number * 4 + which, scratch->signs);
   struct operand_call o = {.quantizer = quantizer,
                            .rows = rows,
                            .from_dtype = dtype,
@@ -459,7 +459,7 @@ static void represent_gradient(struct device *device, struct weight_format *form
                            .from = from,
                            .to = to,
                            .signs = quantizer->hadamard_random ? scratch->signs : NULL,
-                           .back = plan->format->backward != BACKWARD_REQUANTIZE,
+                           .back = !linear_format_along_tokens(plan),
                            .windows = windows,
                            .place = linear_format_place(plan, which, format->step, first_row)};
   represent(device, format->level, &o, scratch, (struct tensor_statistics){.last_tie = -1});
@@ -467,7 +467,9 @@ static void represent_gradient(struct device *device, struct weight_format *form
 
 static bool token_quantizer(struct device *device, struct weight_format *format, int64_t window) {
   if (format->tokens.columns == window) return true;
-  return linear_format_token_quantizer(&format->plan, window, &format->tokens, &format->arena, &device->error);
+  return linear_format_token_quantizer(&format->plan, window, &format->tokens, &format->arena, &device->error) &&
+         linear_format_token_activations(&format->plan, window, &format->token_activations, &format->arena,
+                                         &device->error);
 }
 
 // Rows transformed over the tokens of each window: H [window, window] M, by transposing to where tokens are columns and
@@ -606,13 +608,14 @@ void linear_format_weight_gradient(struct device *device, struct weight_format *
   transpose(device, format->level, rows, plan->outputs, dtype, d_y, scratch.matrices[0]);
   represent_gradient(device, format, &format->tokens, RANDOM_GRADIENTS_TOKENS, first, plan->outputs * windows, outputs,
                      dtype, scratch.matrices[0], scratch.matrices[1], &scratch);
-  if (plan->format->backward != BACKWARD_REQUANTIZE) {
+  if (!linear_format_along_tokens(plan)) {
     gemm.form = GEMM_NN;
     multiply(device, &gemm, scratch.matrices[1], activations, d_weight);
     return;
   }
+  if (plan->format->backward == BACKWARD_TOKENS) activations = x;
   transpose(device, format->level, rows, plan->inputs, dtype, activations, scratch.matrices[0]);
-  represent_gradient(device, format, &format->tokens, RANDOM_GRADIENTS_TOKENS, first + plan->outputs,
+  represent_gradient(device, format, &format->token_activations, RANDOM_GRADIENTS_TOKENS, first + plan->outputs,
                      plan->inputs * windows, inputs, dtype, scratch.matrices[0], scratch.matrices[2], &scratch);
   gemm.form = GEMM_NT;
   multiply(device, &gemm, scratch.matrices[1], scratch.matrices[2], d_weight);

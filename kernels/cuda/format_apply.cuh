@@ -98,10 +98,11 @@ inline device_pointer<const format_numbers> format_numbers_of(const struct devic
   return view((const format_numbers *)&device->numbers->format, 1);
 }
 
-inline void run_signs(struct device *device, uint64_t seed, uint64_t tensor, int64_t columns, uint32_t *signs) {
-  int64_t blocks = (columns + 127) / 128;
-  run(device, hadamard_signs_kernel, {"hadamard_signs", element_blocks(blocks), ELEMENT_THREADS, 0}, blocks, seed,
-      tensor, format_numbers_of(device), view(signs, 4 * blocks));
+inline void run_signs(struct device *device, const struct quantizer *q, uint64_t seed, uint64_t tensor,
+                      uint32_t *signs) {
+  int64_t blocks = (q->columns + 127) / 128;
+  run(device, hadamard_signs_kernel, {"hadamard_signs", element_blocks(blocks), ELEMENT_THREADS, 0}, blocks,
+      q->hadamard_signed, seed, tensor, format_numbers_of(device), view(signs, 4 * blocks));
 }
 
 inline void run_transform(struct device *device, transform_pass pass, enum dtype from_dtype, const void *from,
@@ -274,7 +275,9 @@ void run_represent_as(struct device *device, const represent_call &call, const o
   int64_t columns = call.q.columns, count = o.rows * columns;
   int warps = columns > CHUNK ? FORMAT_WARPS : 1;
   bool rows_choose = call.q.sparsity == SPARSITY_TOP && call.q.scope == SCOPE_ROW;
-  int64_t units = call.per_unit ? ceil_div(columns, call.q.group) * o.rows : 0, windows = window_count(&call.windows);
+  int64_t units = call.per_unit ? ceil_div(columns, call.q.group) * o.rows : 0;
+  if (call.squares) units = ceil_div(columns, SQUARE) * ceil_div(o.rows, SQUARE);
+  int64_t windows = window_count(&call.windows);
   code_shape codes = code_shape_of(o);
   launch_shape shape = {"represent", row_blocks(o.rows, warps), FORMAT_THREADS, 0};
   const encoded_matrix &e = o.encoded;
@@ -285,7 +288,7 @@ void run_represent_as(struct device *device, const represent_call &call, const o
       shape, call, view((const From *)o.from, count), view((To *)o.to, count),
       view(o.mask, o.rows * mask_stride(columns)), view(o.signs, sign_words(columns)), format_numbers_of(device),
       view(statistics, windows), tables_of(&o.representation->grid, o.tables),
-      view(call.per_unit ? s->unit_scales : nullptr, units), view(rows_choose ? s->choices : nullptr, o.rows),
+      view(units ? s->unit_scales : nullptr, units), view(rows_choose ? s->choices : nullptr, o.rows),
       view(e.codes, e.codes ? (int64_t)cuda_native_code_bytes(&e.native, o.rows, columns) : 0),
       view(e.scales, e.scales ? (int64_t)cuda_native_scale_bytes(&e.native, codes.rows, codes.columns) : 0),
       view(e.numbers, rows_scaled ? o.rows : (windows - 1) * CUDA_NATIVE_NUMBER_STRIDE + 1));
@@ -310,6 +313,7 @@ inline void represent(struct device *device, operand_call o, const format_scratc
   call.back_rounds = o.back_rounds;
   call.pruned = o.pruned;
   call.per_unit = cuda_group_apart(&o.representation->scale, &o.representation->grid);
+  call.squares = q.grid != GRID_NONE && q.unit == SCALE_PER_SQUARE;
   int64_t count = o.rows * q.columns;
   if (q.hadamard_block > 1 && cuda_staged(o.representation)) {
     transform_pass pass = {o.rows, q.columns, q.hadamard_block, 0, false, false};
@@ -332,6 +336,13 @@ inline void represent(struct device *device, operand_call o, const format_scratc
           {"unit_scales", (unsigned)ceil_div(units, UNIT_THREADS / WARP_THREADS), UNIT_THREADS, 0}, call,
           view((const From *)o.from, count), view(statistics, window_count(&call.windows)),
           view(s->unit_scales, units));
+    }
+    if (call.squares) {
+      int64_t squares = ceil_div(q.columns, SQUARE) * ceil_div(o.rows, SQUARE);
+      run(device, square_scales_kernel<From>,
+          {"square_scales", (unsigned)ceil_div(squares, UNIT_THREADS / WARP_THREADS), UNIT_THREADS, 0}, call,
+          view((const From *)o.from, count), view(statistics, window_count(&call.windows)),
+          view(s->unit_scales, squares));
     }
     if (q.sparsity == SPARSITY_TOP && q.scope == SCOPE_ROW) {
       int64_t kept = q.columns - (int64_t)llrintf(q.pruned * (float)q.columns);

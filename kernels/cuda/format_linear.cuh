@@ -9,7 +9,7 @@ struct weight_format {
   struct arena arena;
   struct linear_format plan;
   struct weight_description description;
-  struct quantizer tokens;  // the gradients' along tokens, of the last row count
+  struct quantizer tokens, token_activations;  // along tokens, of the last row count
   int64_t step;
   bool numbered;               // the kernels read the step or the density
   float *learned, *d_learned;  // LEARNED_SCALES scales and their gradients, or NULL
@@ -32,7 +32,7 @@ inline int64_t part_rows(const struct linear_format *plan, int part) { return pl
 // ---- numbers of the step ----
 inline bool format_numbered(const struct format *format) {
   for (const struct representation &r : format->operands)
-    if (r.rounding == ROUND_STOCHASTIC || r.grid.kind == GRID_NOISE || r.hadamard.kind == HADAMARD_RANDOM ||
+    if (r.rounding != ROUND_NEAREST || r.grid.kind == GRID_NOISE || r.hadamard.kind == HADAMARD_RANDOM ||
         r.sparsity.kind == SPARSITY_TOP || r.sparsity.kind == SPARSITY_RANDOM)
       return true;
   return false;
@@ -186,7 +186,8 @@ inline bool format_prepare(struct device *device, struct weight *weight, const v
   if (!take_scratch(device, &f->description, 0, 0, &s, &f->native) || !has_learned(device, f)) return true;
   set_format_numbers(device, f, step);
   if (plan->weights.hadamard_random || plan->activations.hadamard_random)
-    run_signs(device, plan->seed, (uint64_t)plan->number * 4 + RANDOM_WEIGHTS, plan->inputs, f->signs);
+    run_signs(device, plan->weights.hadamard_random ? &plan->weights : &plan->activations, plan->seed,
+              (uint64_t)plan->number * 4 + RANDOM_WEIGHTS, f->signs);
   if (!plan->has_weights) return false;
   bool original = plan->format->backward == BACKWARD_ORIGINAL;
   bool turned = f->native.turned && native_possible(device, &f->native, NATIVE_INPUT_GRADIENT);
@@ -289,14 +290,16 @@ inline void represent_gradient(struct device *device, struct weight_format *f, c
                                const struct row_windows &windows, const void *from, void *to,
                                const encoded_matrix &encoded, const format_scratch *s) {
   const struct linear_format *plan = &f->plan;
-  operand_call o = operand_of(device, f, OPERAND_GRADIENTS, quantizer, rows);
+  bool of_activations = quantizer == &f->token_activations && plan->format->backward == BACKWARD_TOKENS;
+  operand_call o = operand_of(device, f, of_activations ? OPERAND_ACTIVATIONS : OPERAND_GRADIENTS, quantizer, rows);
+  if (of_activations) o.representation = &plan->activations_of_tokens;
   if (quantizer->hadamard_random)
-    run_signs(device, plan->seed, (uint64_t)plan->number * 4 + which, quantizer->columns, s->signs);
+    run_signs(device, quantizer, plan->seed, (uint64_t)plan->number * 4 + which, s->signs);
   o.from = from;
   o.to = encoded.codes ? nullptr : to;
   o.encoded = encoded;
   o.signs = quantizer->hadamard_random ? s->signs : nullptr;
-  o.back = plan->format->backward != BACKWARD_REQUANTIZE;
+  o.back = !linear_format_along_tokens(plan);
   o.windows = windows;
   o.place = linear_format_place(plan, which, f->step, first_row);
   represent(device, o, s);
@@ -304,7 +307,8 @@ inline void represent_gradient(struct device *device, struct weight_format *f, c
 
 inline bool token_quantizer(struct device *device, struct weight_format *f, int64_t window) {
   if (f->tokens.columns == window) return true;
-  return linear_format_token_quantizer(&f->plan, window, &f->tokens, &f->arena, &device->error);
+  return linear_format_token_quantizer(&f->plan, window, &f->tokens, &f->arena, &device->error) &&
+         linear_format_token_activations(&f->plan, window, &f->token_activations, &f->arena, &device->error);
 }
 
 // Rows transformed over the tokens of each window, by transposing to where tokens are columns and back.
@@ -419,8 +423,9 @@ inline void native_weight_gradient(struct device *device, const struct linear *l
     a.numbers = activations.numbers;
     run_transpose_codes(device, rows, plan->inputs, activations.codes, a.codes);
   } else {
-    run_transpose(device, rows, plan->inputs, linear->dtype, plan->has_activations ? saved : x, s->matrices[0]);
-    represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first + plan->outputs,
+    bool plain = !plan->has_activations || plan->format->backward == BACKWARD_TOKENS;
+    run_transpose(device, rows, plan->inputs, linear->dtype, plain ? x : saved, s->matrices[0]);
+    represent_gradient(device, f, &f->token_activations, RANDOM_GRADIENTS_TOKENS, first + plan->outputs,
                        plan->inputs * inputs.count, inputs, s->matrices[0], nullptr, a, s);
   }
   if (f->native.turned && plan->gradients_once) {
@@ -499,13 +504,14 @@ inline void format_weight_gradient(struct device *device, const struct linear *l
   run_transpose(device, rows, plan->outputs, dtype, d_y, s.matrices[0]);
   represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first, plan->outputs * outputs.count, outputs,
                      s.matrices[0], s.matrices[1], none, &s);
-  if (plan->format->backward != BACKWARD_REQUANTIZE) {
+  if (!linear_format_along_tokens(plan)) {
     product.transpose_b = false;
     return multiply(device, product, activations, s.matrices[1], d_weight, accumulate);
   }
+  if (plan->format->backward == BACKWARD_TOKENS) activations = x;
   run_transpose(device, rows, plan->inputs, dtype, activations, s.matrices[0]);
-  represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first + plan->outputs, plan->inputs * inputs.count,
-                     inputs, s.matrices[0], s.matrices[2], none, &s);
+  represent_gradient(device, f, &f->token_activations, RANDOM_GRADIENTS_TOKENS, first + plan->outputs,
+                     plan->inputs * inputs.count, inputs, s.matrices[0], s.matrices[2], none, &s);
   product.transpose_a = true;
   product.transpose_b = false;
   multiply(device, product, s.matrices[2], s.matrices[1], d_weight, accumulate);

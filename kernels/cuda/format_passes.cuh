@@ -150,6 +150,37 @@ __global__ void __launch_bounds__(UNIT_THREADS)
   if (lane == 0) scales[unit] = scale_value(&q, size_of_unit(q, most, squares, end - first), absmax);
 }
 
+// ---- scales of squares ----
+// A warp a square: its lanes are the octets of the sixteen rows. What lies outside the matrix counts as 0.
+template <class From>
+__global__ void __launch_bounds__(UNIT_THREADS)
+    square_scales_kernel(represent_call c, device_pointer<const From> from,
+                         device_pointer<const struct tensor_statistics> of_tensor, device_pointer<float> scales) {
+  const struct quantizer &q = c.q;
+  int64_t across = (q.columns + SQUARE - 1) / SQUARE, down = (c.rows + SQUARE - 1) / SQUARE;
+  int64_t square = (int64_t)blockIdx.x * (UNIT_THREADS / WARP_THREADS) + threadIdx.x / WARP_THREADS;
+  if (square >= across * down) return;
+  int lane = threadIdx.x % WARP_THREADS;
+  int64_t row = square / across * SQUARE + lane / 2, column = square % across * SQUARE + lane % 2 * OCTET;
+  octet x = {};
+  if (row < c.rows) x = load_octet(from, row * q.columns, column, q.columns, c.words);
+  uint32_t most = 0;
+  float squares = 0, absmax = 0;
+  take_octet(x, most, squares);
+  float size = __uint_as_float(warp_largest(most, WARP_THREADS));
+  if (of_tensor) {
+    struct tensor_statistics s = of_tensor[0];  // weights: one window
+    absmax = s.absmax;
+  }
+  float scale = scale_value(&q, size, absmax);
+  if (q.four_over_six) {
+    float four = scale_value(&q, 1.5f * size, absmax);
+    float error_of_six = lanes_sum(octet_error(q, x, scale), WARP_THREADS);
+    if (lanes_sum(octet_error(q, x, four), WARP_THREADS) < error_of_six) scale = four;
+  }
+  if (lane == 0) scales[square] = scale;
+}
+
 // ---- learned scales ----
 // Each row's sum of gradient * d y / d scale; see struct learned_call.
 template <class From, class Gradient>
@@ -215,16 +246,16 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
   store_octet(to, row * c.columns, column, c.columns, c.words, x);
 }
 
-// Words 4 block .. 4 block + 3 are Philox's: see hadamard_signs.
+// Words 4 block .. 4 block + 3 are Philox's, or SIGNED_HADAMARD twice (`same`): see quantizer_signs.
 __global__ void __launch_bounds__(ELEMENT_THREADS)
-    hadamard_signs_kernel(int64_t blocks, uint64_t seed, uint64_t tensor, device_pointer<const format_numbers> numbers,
-                          device_pointer<uint32_t> signs) {
+    hadamard_signs_kernel(int64_t blocks, bool same, uint64_t seed, uint64_t tensor,
+                          device_pointer<const format_numbers> numbers, device_pointer<uint32_t> signs) {
   format_numbers n = numbers[0];
   for (int64_t block = first_piece(); block < blocks; block += piece_stride()) {
     uint32_t w[4];
-    philox_words(seed, RANDOM_STREAM_HADAMARD, n.step, (tensor << 40) + (uint64_t)block, w);
+    if (!same) philox_words(seed, RANDOM_STREAM_HADAMARD, n.step, (tensor << 40) + (uint64_t)block, w);
 #pragma unroll
-    for (int i = 0; i < 4; i++) signs[4 * block + i] = w[i];
+    for (int i = 0; i < 4; i++) signs[4 * block + i] = same ? SIGNED_HADAMARD << 16 | SIGNED_HADAMARD : w[i];
   }
 }
 

@@ -30,6 +30,7 @@ struct represent_call {
   bool back;              // transformed back after rounding ...
   bool back_rounds;       // ... to bfloat16
   bool per_unit;          // scales are those in unit_scales
+  bool squares;           // those of squares, [row / SQUARE][column / SQUARE]
   native_operand native;  // how codes are written, where they are
 };
 
@@ -246,6 +247,25 @@ __device__ __forceinline__ float four_over_six(const struct quantizer &q, const 
   return error_of_four < error_of_six ? four : six;
 }
 
+// MS-EDEN of an octet z = x / scale, `levels` of it to nearest: the scale of the lane's group, corrected over a block
+// of the transform, or the group where that is larger, and rounded stochastically by the word of the group's first
+// value. kernels/formats/pass_quantize.h has it in the same order.
+__device__ __forceinline__ float corrected_scale(const struct quantizer &q, const octet &z, const octet &levels,
+                                                 float scale, float absmax, shared_pointer<uint32_t> words, int at) {
+  float square = 0, product = 0, unit = scale_unit_of_tensor(&q, absmax);
+#pragma unroll
+  for (int j = 0; j < OCTET; j++) {
+    square = __fadd_rn(square, __fmul_rn(z.at[j], z.at[j]));
+    product = __fadd_rn(product, __fmul_rn(z.at[j], levels.at[j]));
+  }
+  int lanes = (q.hadamard_block > q.group ? q.hadamard_block : q.group) / OCTET;
+  square = lanes_sum(square, lanes);
+  product = lanes_sum(product, lanes);
+  float correction = product == 0 ? 1.0f : square / product;
+  float code = __fmul_rn(nearest_e4m3(scale / unit), correction);
+  return __fmul_rn(stochastic_e4m3(code, uniform_of(words[at / q.group * q.group])), unit);
+}
+
 // ---- the pass ----
 // GENERAL: every grid, selection and unit of scales; otherwise uniform and float grids with scales of tensors, rows, or
 // groups of 8 to 256 columns. ENCODE, of the latter: the codes and scales of a native product too, or instead of
@@ -270,7 +290,8 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
   if (of_tensor) statistics = of_tensor[window];
   row_choice choice = {};
   if (GENERAL && choices) choice = choices[row];
-  bool stochastic = q.rounding == ROUND_STOCHASTIC, random = stochastic || (GENERAL && q.grid == GRID_NOISE);
+  bool stochastic = q.rounding == ROUND_STOCHASTIC, corrected = !GENERAL && q.rounding == ROUND_EDEN,
+       random = stochastic || corrected || (GENERAL && q.grid == GRID_NOISE);
   uint64_t step = 0;
   if (random) {
     format_numbers n = numbers[0];
@@ -284,7 +305,7 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
   octet x;
   float scale = 1;
   bool by_group = q.unit == SCALE_PER_GROUP && !c.per_unit && sized_by_data(q), held = false;
-  if (q.grid != GRID_NONE && !by_group && !(GENERAL && c.per_unit)) {
+  if (q.grid != GRID_NONE && !by_group && !c.squares && !(GENERAL && c.per_unit)) {
     float size = q.rule == SCALE_ABSMAX ? statistics.absmax : q.rule == SCALE_RMS ? statistics.rms : statistics.learned;
     if (q.unit == SCALE_PER_ROW && sized_by_data(q)) {
       uint32_t most;
@@ -298,6 +319,9 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
   for (int64_t chunk = work.first; chunk < columns; chunk += work.stride) {
     int64_t column = chunk + lane * OCTET;
     if (!held) x = load_transformed(c, from, signs, row, column);
+    if (!GENERAL && c.squares)
+      scale = column < columns ? (float)unit_scales[row / SQUARE * ((columns + SQUARE - 1) / SQUARE) + column / SQUARE]
+                               : 1.0f;
     if (by_group) {
       uint32_t most = 0;
       float squares = 0;
@@ -358,6 +382,20 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
           for (int j = 0; j < OCTET; j++)
             if (!(keep >> j & 1)) pass = (pass & ~(1u << j)) | (within(q, x.at[j], 0, scales.at[j]) ? 1u << j : 0);
         }
+      }
+    }
+    if constexpr (!GENERAL) {
+      if (corrected) {
+        octet z, near;
+        float inverse = 1 / scale;
+#pragma unroll
+        for (int j = 0; j < OCTET; j++) {
+          z.at[j] = __fmul_rn(x.at[j], inverse);
+          near.at[j] = round_to_float(q, z.at[j], false, 0);
+        }
+        scale = corrected_scale(q, z, near, scale, statistics.absmax, words, at);
+#pragma unroll
+        for (int j = 0; j < OCTET; j++) y.at[j] = __fmul_rn(near.at[j], scale);
       }
     }
     if (!conditions) pass = 0xff;

@@ -104,6 +104,12 @@ struct cuda_format_scratch cuda_format_scratch_of(const struct weight_descriptio
     const struct representation *r = &format->operands[operand];
     apart = apart || cuda_group_apart(&r->scale, &r->grid);
     staged = staged || cuda_staged(r);
+    apart = apart || (r->grid.kind != GRID_NONE && r->scale.unit == SCALE_PER_SQUARE);
+  }
+  if (format->backward == BACKWARD_TOKENS) {  // activations along tokens have the gradients' transform
+    struct representation activations = format->operands[OPERAND_ACTIVATIONS];
+    activations.hadamard = format->operands[OPERAND_GRADIENTS].hadamard;
+    staged = staged || cuda_staged(&activations);
   }
   bool gradients = !representation_is_none(&format->operands[OPERAND_GRADIENTS]);
   bool matrices = gradients || format->backward != BACKWARD_FORWARD;

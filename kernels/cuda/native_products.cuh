@@ -50,7 +50,8 @@ inline gemm_shape part_shape(const struct linear_format *plan, const struct nati
 inline bool parts_apart(const struct quantizer *quantizer) {
   bool learned = quantizer->rule == SCALE_LEARNED && quantizer->grid != GRID_NONE;
   return learned || quantizer_needs_absmax(quantizer) || quantizer_needs_rms(quantizer) ||
-         quantizer_needs_selection(quantizer) || quantizer->sparsity == SPARSITY_RANDOM;
+         quantizer_needs_selection(quantizer) || quantizer->sparsity == SPARSITY_RANDOM ||
+         (quantizer->grid != GRID_NONE && quantizer->unit == SCALE_PER_SQUARE);
 }
 
 // The parts that a product with the prepared weights is made in; 0: in one.

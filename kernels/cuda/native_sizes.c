@@ -30,7 +30,7 @@ static struct native_operand encoding(const struct representation *r) {
   if (r->sparsity.kind != SPARSITY_NONE || (r->grid.kind != GRID_UNIFORM && r->grid.kind != GRID_FLOAT)) return none;
   if (cuda_group_apart(scale, &r->grid)) return none;
   bool power = scale->type != SCALE_FLOAT && !scale_type_is_e4m3(scale->type);
-  if (scale->unit == SCALE_PER_GROUP) {
+  if (scale->unit == SCALE_PER_GROUP || scale->unit == SCALE_PER_SQUARE) {
     if (scale_type_is_e4m3(scale->type) && scale->group % 16 == 0)
       operand.scaling = NATIVE_BLOCK16;
     else if (power && scale->group % 32 == 0)
@@ -93,7 +93,10 @@ struct native_layer cuda_native_layer(const struct weight_description *d) {
     struct native_operand activations = plan.activations_back ? none : encoding(x);
     struct native_product *products = layer.products;
     products[NATIVE_FORWARD] = together(weights, activations);
-    if (plan.has_gradients && format->backward == BACKWARD_REQUANTIZE) {
+    if (plan.has_gradients && format->backward == BACKWARD_TOKENS) {
+      layer.turned = false;
+      products[NATIVE_WEIGHT_GRADIENT] = together(encoding(&plan.activations_of_tokens), encoding(g));
+    } else if (plan.has_gradients && format->backward == BACKWARD_REQUANTIZE) {
       layer.turned = false;
       products[NATIVE_INPUT_GRADIENT] = products[NATIVE_WEIGHT_GRADIENT] = together(encoding(g), encoding(g));
     } else if (plan.has_gradients && g->hadamard.kind == HADAMARD_NONE) {

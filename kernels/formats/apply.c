@@ -33,14 +33,18 @@ bool linear_format_make(struct linear_format *plan, const struct weight_descript
 
   const struct representation *w = &format->operands[OPERAND_WEIGHTS], *a = &format->operands[OPERAND_ACTIVATIONS],
                               *g = &format->operands[OPERAND_GRADIENTS];
+  struct representation along_outputs = *g;
+  if (format->backward == BACKWARD_TOKENS) along_outputs.hadamard.kind = HADAMARD_NONE;
   plan->has_weights = !representation_is_none(w);
   plan->has_activations = !representation_is_none(a);
   plan->has_gradients = !representation_is_none(g);
   if (!format_check_shape(format, plan->outputs, plan->inputs, 0, error) ||
       !quantizer_make(&plan->weights, w, plan->inputs, arena, error) ||
       !quantizer_make(&plan->activations, a, plan->inputs, arena, error) ||
-      !quantizer_make(&plan->gradients, g, plan->outputs, arena, error))
+      !quantizer_make(&plan->gradients, &along_outputs, plan->outputs, arena, error))
     return error_context(error, "format %s", format->name);
+  plan->activations_of_tokens = *a;
+  plan->activations_of_tokens.hadamard = g->hadamard;
   if (format->backward == BACKWARD_ORIGINAL) {
     struct representation plain[2] = {*w, *a};
     plain[0].hadamard.kind = plain[1].hadamard.kind = HADAMARD_NONE;
@@ -66,6 +70,13 @@ bool linear_format_token_quantizer(const struct linear_format *plan, int64_t tok
   if (!format_check_shape(plan->format, plan->outputs, plan->inputs, tokens, error))
     return error_context(error, "format %s", plan->format->name);
   return quantizer_make(quantizer, &plan->format->operands[OPERAND_GRADIENTS], tokens, arena, error);
+}
+
+bool linear_format_token_activations(const struct linear_format *plan, int64_t tokens, struct quantizer *quantizer,
+                                     struct arena *arena, struct error *error) {
+  if (plan->format->backward != BACKWARD_TOKENS)
+    return linear_format_token_quantizer(plan, tokens, quantizer, arena, error);
+  return quantizer_make(quantizer, &plan->activations_of_tokens, tokens, arena, error);
 }
 
 struct random_place linear_format_place(const struct linear_format *plan, enum random_operand operand, int64_t step,

@@ -13,6 +13,9 @@
 //
 // BACKWARD_REQUANTIZE (Quartet): both operands of a backward product are represented by the gradients' representation
 // along its axis, after the same transform over that axis (random signs: drawn anew each step), which cancels.
+// BACKWARD_TOKENS (NVIDIA's NVFP4): d_x of the forward's weights and of gradients represented along outputs without a
+// transform; d_W of unrepresented activations and of gradients, both represented along tokens after the gradients'
+// transform, which cancels.
 // BACKWARD_ORIGINAL (HALO): the weights and activations of the backward products are represented without their
 // transform.
 //
@@ -31,6 +34,7 @@ struct linear_format {
   struct quantizer weights, activations;              // along inputs
   struct quantizer plain_weights, plain_activations;  // BACKWARD_ORIGINAL: without the transform
   struct quantizer gradients;                         // along outputs, for d_x
+  struct representation activations_of_tokens;        // BACKWARD_TOKENS: of the activations along tokens, for d_W
   bool rotated;                                       // the forward product is of transformed operands
   int block;                                          // ... by blocks of this
   bool random_signs;
@@ -48,6 +52,13 @@ bool linear_format_make(struct linear_format *plan, const struct weight_descript
 // The gradients' quantizer along an axis of `tokens`, for d_W.
 bool linear_format_token_quantizer(const struct linear_format *plan, int64_t tokens, struct quantizer *quantizer,
                                    struct arena *arena, struct error *error);
+// That of the other operand of d_W: the same, but with BACKWARD_TOKENS that of activations_of_tokens.
+bool linear_format_token_activations(const struct linear_format *plan, int64_t tokens, struct quantizer *quantizer,
+                                     struct arena *arena, struct error *error);
+// Whether both operands of d_W are represented along tokens, by a transform that stays.
+static inline bool linear_format_along_tokens(const struct linear_format *plan) {
+  return plan->format->backward == BACKWARD_REQUANTIZE || plan->format->backward == BACKWARD_TOKENS;
+}
 
 // What randomness of one operand is keyed by. Signs of the forward's transform are those of OPERAND_WEIGHTS.
 enum random_operand { RANDOM_WEIGHTS, RANDOM_ACTIVATIONS, RANDOM_GRADIENTS_OUTPUTS, RANDOM_GRADIENTS_TOKENS };

@@ -158,6 +158,7 @@ static void measure_chunk(void *context, size_t chunk, int thread) {
                                .statistics = &statistics,
                                .from_dtype = DTYPE_FLOAT32,
                                .to_dtype = DTYPE_FLOAT32,
+                               .rows = m->rows,
                                .from = x,
                                .to = space->y,
                                .place = {m->options->seed, (uint64_t)chunk, 0, 0},

@@ -42,6 +42,8 @@ double representation_bits(const struct representation *representation) {
   if (representation->grid.kind != GRID_NONE && representation->grid.kind != GRID_NOISE &&
       representation->scale.unit == SCALE_PER_GROUP)
     places += scale_bits / representation->scale.group;
+  if (representation->grid.kind != GRID_NONE && representation->scale.unit == SCALE_PER_SQUARE)
+    places += scale_bits / (SQUARE * SQUARE);
   switch (sparsity->kind) {
     case SPARSITY_NONE:
       break;
@@ -101,7 +103,9 @@ bool format_check_shape(const struct format *format, int64_t outputs, int64_t in
     return false;
   // d_x contracts over outputs, d_W over tokens.
   const struct representation *gradients = &format->operands[OPERAND_GRADIENTS];
-  if (!fits_axis(gradients, outputs, "gradients", "outputs", error) ||
+  struct representation along_outputs = *gradients;
+  if (format->backward == BACKWARD_TOKENS) along_outputs.hadamard.kind = HADAMARD_NONE;
+  if (!fits_axis(&along_outputs, outputs, "gradients", "outputs", error) ||
       !fits_axis(gradients, rows, "gradients", "tokens", error))
     return false;
   return true;
@@ -109,9 +113,7 @@ bool format_check_shape(const struct format *format, int64_t outputs, int64_t in
 
 static bool measured(const struct scale *scale) { return scale->rule == SCALE_ABSMAX || scale->rule == SCALE_RMS; }
 
-static bool draws(const struct representation *r) {
-  return r->grid.kind == GRID_NOISE || r->rounding == ROUND_STOCHASTIC;
-}
+static bool draws(const struct representation *r) { return r->grid.kind == GRID_NOISE || r->rounding != ROUND_NEAREST; }
 
 static bool activations_by_sequences(const struct representation *r) {
   const struct scale *scale = &r->scale;
@@ -136,6 +138,23 @@ bool format_by_sequences(const struct format *format, int64_t context) {
   return format &&
          (activations_by_sequences(&format->operands[OPERAND_ACTIVATIONS]) ||
           gradients_by_sequences(&format->operands[OPERAND_GRADIENTS], context) || format->gradient_token_hadamard);
+}
+
+// How many blocks stay in full precision, and how many of them are the first ones.
+static int64_t kept_blocks(const struct format *format, int64_t blocks, int64_t *first) {
+  int64_t kept = format ? (int64_t)floor(format->high_precision * (double)blocks + 0.5) : 0;
+  *first = (int64_t)floor(0.2 * (double)kept + 0.5);
+  return kept;
+}
+
+bool format_in_block(const struct format *format, int64_t block, int64_t blocks) {
+  int64_t first, kept = kept_blocks(format, blocks, &first);
+  return block >= first && block < blocks - (kept - first);
+}
+
+int64_t format_blocks(const struct format *format, int64_t blocks) {
+  int64_t first;
+  return blocks - kept_blocks(format, blocks, &first);
 }
 
 bool format_shortens_interval(const struct format *format, int64_t steps) {

@@ -51,7 +51,13 @@ enum scale_rule {
   SCALE_LEARNED,  // a trained number per tensor: LSQ (Esser et al. 2020)
   SCALE_STATIC,   // scale = factor, whatever the data
 };
-enum scale_unit { SCALE_PER_TENSOR, SCALE_PER_ROW, SCALE_PER_GROUP };  // a row is a token for activations
+enum scale_unit {
+  SCALE_PER_TENSOR,
+  SCALE_PER_ROW,     // a row is a token for activations
+  SCALE_PER_GROUP,   // `group` neighbours along the contraction axis
+  SCALE_PER_SQUARE,  // weights: blocks of SQUARE by SQUARE values, the same along either axis
+};
+#define SQUARE 16
 enum scale_type {
   SCALE_FLOAT,
   SCALE_POWER_FLOOR,  // a power of two: below, nearest in the logarithm, above
@@ -71,7 +77,7 @@ struct scale {
   enum scale_rule rule;
   enum scale_unit unit;
   enum scale_type type;
-  int group;          // SCALE_PER_GROUP: elements that share a scale, along the contraction axis
+  int group;          // SCALE_PER_GROUP: elements that share a scale, along the contraction axis; PER_SQUARE: SQUARE
   double factor;      // see the rules
   bool factor_given;  // else it follows from the grid
   // E4M3, E2M1 elements: of the two scales that map a block's largest magnitude to 6 and to 4, that of the smaller
@@ -85,7 +91,15 @@ struct scale {
 // ---- Hadamard, rounding, estimators ----
 
 // The orthonormal block transform along the contraction axis, of both operands.
-enum hadamard_kind { HADAMARD_NONE, HADAMARD_FIXED, HADAMARD_RANDOM };
+enum hadamard_kind {
+  HADAMARD_NONE,
+  HADAMARD_FIXED,
+  HADAMARD_RANDOM,  // after signs that are drawn anew each step
+  HADAMARD_SIGNED,  // after the same 16 signs over and over (SIGNED_HADAMARD); of gradients
+};
+// Bit i is set where value i of 16 changes its sign: the constant of NVIDIA's recipe (TransformerEngine, weight
+// gradients).
+#define SIGNED_HADAMARD 0xD7E8u
 #define HADAMARD_LIMIT 128  // default limit of the block
 #define HADAMARD_LARGEST 256
 struct hadamard {
@@ -94,7 +108,13 @@ struct hadamard {
   bool exact;  // given: it has to divide the axis; else the largest power of two up to `block` that does is taken
 };
 
-enum rounding { ROUND_NEAREST, ROUND_STOCHASTIC };
+enum rounding {
+  ROUND_NEAREST,
+  ROUND_STOCHASTIC,
+  // MS-EDEN (Quartet II): elements to nearest; the FP8 scales of a Hadamard block are multiplied by sum z^2 / sum z
+  // q(z) of it and rounded stochastically, so that the mean over signs and draws is the value
+  ROUND_EDEN,
+};
 
 // How the gradient passes through the rounding: dx = mask * dy with the mask
 enum estimator {
@@ -170,6 +190,8 @@ enum backward_operand {
   BACKWARD_FORWARD,     // the values of the forward product, as they are (QuEST)
   BACKWARD_REQUANTIZE,  // ... represented once more, along the backward product's contraction axis, as the gradients
                         // are
+  BACKWARD_TOKENS,      // d_x: the forward's weights; d_W: the unrepresented activations, represented along tokens as
+                        // activations are, after the gradients' transform, which is over tokens alone (NVIDIA's NVFP4)
   BACKWARD_ORIGINAL,    // the operands before the forward's Hadamard, represented as there but for it (HALO)
 };
 // The linear layers of a block that a format applies to.
@@ -183,6 +205,7 @@ struct format {
   bool gradient_token_hadamard;  // d_x: the gradient is represented after a Hadamard transform over tokens, which is
                                  // undone after the product (HALO level 2)
   unsigned layers;               // enum layer_kind
+  double high_precision;         // share of the blocks that the format leaves alone (format_in_block)
   double after;                  // share of a training's steps that pass in full precision before it, below 1; nothing
                                  // to the operations, which are called without the format until then
 };
@@ -216,6 +239,15 @@ double representation_bits(const struct representation *representation);
 // The Hadamard block for an axis: 1 when there is none. False and an error when the block was given and does not
 // divide.
 bool hadamard_block(const struct hadamard *hadamard, int64_t axis, int *block, struct error *error);
+// Whether the format is of block `block` of `blocks`. Of the round(share * blocks) (halves up) that stay in full
+// precision a fifth, rounded, are the first ones and the others the last ones: of 62 blocks and a share of 0.16 the
+// first 2 and the last 8, as in NVIDIA's pre-training with NVFP4. True for NULL.
+bool format_in_block(const struct format *format, int64_t block, int64_t blocks);
+int64_t format_blocks(const struct format *format, int64_t blocks);  // how many of them it is of
+// The name that counts in a run's identity: the canonical one, but for recipes that were renamed, whose runs keep their
+// ids. And what such a name of before, in a store or a file, is called now; others are themselves. Owned by the arena.
+const char *format_identity(const char *name, struct arena *arena);
+const char *format_renamed(const char *name, struct arena *arena);
 // Whether a linear layer [outputs, inputs] called with `rows` tokens can be represented so; the error says what does
 // not fit. rows 0: not known.
 bool format_check_shape(const struct format *format, int64_t outputs, int64_t inputs, int64_t rows,

@@ -57,13 +57,13 @@ static int grid_names(const struct naming *naming, struct grid_name names[4]) {
   else
     names[count++] = (struct grid_name){plain, *grid, 0, SCALE_FLOAT};
   if (!group) return count;
+  if (grid->kind == GRID_UNIFORM && grid->count != 3)  // ternary has no groups in its name
+    names[count++] = (struct grid_name){arena_format(naming->arena, "%s-g%d", plain, group), *grid, group, SCALE_FLOAT};
   int bits = 1;
   while (1 << bits < grid->count) bits++;
   if (grid->kind == GRID_UNIFORM && grid->low == -(1 << (bits - 1)) && grid->count == 1 << bits)
     names[count++] = (struct grid_name){arena_format(naming->arena, "int%d-zero-g%d", bits, group), *grid, group,
                                         SCALE_FLOAT, .zero = true};
-  if (grid->kind == GRID_UNIFORM && grid->count != 3)  // ternary has no groups in its name
-    names[count++] = (struct grid_name){arena_format(naming->arena, "%s-g%d", plain, group), *grid, group, SCALE_FLOAT};
   for (const struct block_format *block = block_formats; block->name && count < 4; block++) {
     struct grid_name name = {block->name, block_grid(block), block->group, block->type};
     struct representation trial = {.grid = name.grid};
@@ -202,15 +202,48 @@ static const char *operands_name(const struct format *format, struct arena *aren
   return name;
 }
 
-static const char *phased_name(const struct format *format, struct arena *arena) {
+// Recipes that have another name than before, and what they were called.
+static const struct {
+  const char *now, *before;
+} renamed[] = {{"quartet-rtn", "quartet"},
+               {"quartet", "quartet-sr"},
+               {"quartet-code",  // had none
+                "w(fp4-e2m1[rms,group(32),power-floor,nearest,hadamard-up-to(32),clip])"
+                "a(fp4-e2m1[rms,group(32),power-floor,nearest,hadamard-up-to(32),clip])"
+                "g(fp4-e2m1[absmax(1.3333333333333333),group(32),power-floor,stochastic,random-hadamard-up-to(32),ste])"
+                "[requantize]"}};
+
+static const char *bare_name(const struct format *format, struct arena *arena) {
   struct format bare = *format;
-  struct text text = {0};
   bare.after = 0;
-  text_add(&text, format_short_name(&bare, arena));
+  return format_short_name(&bare, arena);
+}
+
+static const char *with_phase(const struct format *format, const char *name, struct arena *arena) {
+  struct text text = {0};
+  text_add(&text, name);
   format_phase_text(format, &text);
-  const char *name = arena_string(arena, text_string(&text));
+  const char *whole = arena_string(arena, text_string(&text));
   text_free(&text);
+  return whole;
+}
+
+// The name with its beginning, all but a phase, replaced where it is one of `from`.
+static const char *renamed_part(const char *name, bool back, struct arena *arena) {
+  for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++) {
+    const char *from = back ? renamed[i].now : renamed[i].before, *to = back ? renamed[i].before : renamed[i].now;
+    size_t length = strlen(from);
+    if (strncmp(name, from, length) == 0 && (!name[length] || starts_with(name + length, FORMAT_AFTER)))
+      return arena_format(arena, "%s%s", to, name + length);
+  }
   return name;
+}
+
+const char *format_identity(const char *name, struct arena *arena) { return renamed_part(name, true, arena); }
+const char *format_renamed(const char *name, struct arena *arena) { return renamed_part(name, false, arena); }
+
+static const char *phased_name(const struct format *format, struct arena *arena) {
+  return with_phase(format, bare_name(format, arena), arena);
 }
 
 const struct format *format_from_start(const struct format *format, struct arena *arena) {

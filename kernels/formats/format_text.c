@@ -104,7 +104,8 @@ static void scale_options(const struct scale *scale, struct text *out) {
     text_char(out, ',');
     add_call(out, "group", scale->group);
   } else {
-    text_add(out, scale->unit == SCALE_PER_ROW ? ",row" : ",tensor");
+    static const char *const units[] = {",tensor", ",row", "", ",square(16)"};
+    text_add(out, units[scale->unit]);
   }
   text_format(out, ",%s", scale_type_words[scale->type]);
   if (scale->four_over_six) text_add(out, ",four-over-six");
@@ -133,7 +134,10 @@ void representation_text(const struct representation *representation, struct tex
   if (hadamard->kind == HADAMARD_NONE)
     text_add(out, "no-hadamard");
   else
-    text_format(out, "%shadamard%s(%d)", hadamard->kind == HADAMARD_RANDOM ? "random-" : "",
+    text_format(out, "%shadamard%s(%d)",
+                hadamard->kind == HADAMARD_RANDOM   ? "random-"
+                : hadamard->kind == HADAMARD_SIGNED ? "signed-"
+                                                    : "",
                 hadamard->exact ? "" : "-up-to", hadamard->block);
   if (representation->grid.kind != GRID_NONE) {
     text_char(out, ',');
@@ -148,6 +152,7 @@ void representation_text(const struct representation *representation, struct tex
 void format_options_text(const struct format *format, struct text *out) {
   struct text options = {0};
   if (format->backward == BACKWARD_REQUANTIZE) text_add(&options, ",requantize");
+  if (format->backward == BACKWARD_TOKENS) text_add(&options, ",tokens");
   if (format->backward == BACKWARD_ORIGINAL) text_add(&options, ",original");
   if (format->gradient_token_hadamard) text_add(&options, ",token-hadamard");
   if (format->layers != LAYERS_DEFAULT) {
@@ -159,6 +164,10 @@ void format_options_text(const struct format *format, struct text *out) {
         first = false;
       }
     text_char(&options, ')');
+  }
+  if (format->high_precision > 0) {
+    text_char(&options, ',');
+    add_call(&options, "high-precision", format->high_precision);
   }
   if (options.length) text_format(out, "[%s]", text_string(&options) + 1);
   text_free(&options);
@@ -230,15 +239,21 @@ static void describe_rounding(const struct representation *representation, enum 
   text_format(out, ", by the %s of ", rules[scale->rule]);
   if (representation->scale.unit == SCALE_PER_GROUP)
     text_format(out, "groups of %d", representation->scale.group);
+  else if (scale->unit == SCALE_PER_SQUARE)
+    text_format(out, "blocks of %d by %d", SQUARE, SQUARE);
   else
     text_add(out, scale->unit == SCALE_PER_ROW ? "a row" : windows && measured ? "a sequence" : "a matrix");
   text_add(out, types[scale->type]);
   if (scale_type_is_e4m3(scale->type) && windows) text_add(out, " of a sequence");
   if (scale->four_over_six) text_add(out, ", mapping the largest to 6 or to 4, whichever errs less");
   if (representation->rounding == ROUND_STOCHASTIC) text_add(out, ", stochastic rounding");
+  if (representation->rounding == ROUND_EDEN)
+    text_add(out, ", to nearest, and the scales corrected and rounded stochastically (MS-EDEN)");
   if (representation->hadamard.kind != HADAMARD_NONE)
     text_format(out, ", after a Hadamard transform%s",
-                representation->hadamard.kind == HADAMARD_RANDOM ? " with random signs" : "");
+                representation->hadamard.kind == HADAMARD_RANDOM   ? " with random signs"
+                : representation->hadamard.kind == HADAMARD_SIGNED ? " with fixed signs"
+                                                                   : "");
   static const char *const estimators[] = {"straight-through gradients", "gradients within the range",
                                            "QuEST's trusted gradients", "LSQ's gradients"};
   text_format(out, "; %s", estimators[representation->estimator]);
@@ -288,9 +303,18 @@ void format_describe(const struct format *format, struct text *out) {
   }
   if (format->backward == BACKWARD_REQUANTIZE) text_add(out, ". Backward products use operands represented once more");
   if (format->backward == BACKWARD_ORIGINAL) text_add(out, ". Backward products use operands without the transform");
+  if (format->backward == BACKWARD_TOKENS)
+    text_add(out,
+             ". d_x is of the forward's weights, d_W of activations and gradients represented along tokens, where the "
+             "transform is");
   if (format->gradient_token_hadamard) text_add(out, ", gradients transformed over tokens for d_x");
   if (!representation_is_none(&format->operands[OPERAND_GRADIENTS]))
     text_add(out, ". Along tokens, for d_W, an axis is one sequence");
+  if (format->high_precision > 0) {
+    text_add(out, ". A share of ");
+    add_number(out, format->high_precision);
+    text_add(out, " of the blocks, the first and the last ones, stays in full precision");
+  }
   if (format->after > 0) {
     text_add(out, ". Before it a share of ");
     add_number(out, format->after);

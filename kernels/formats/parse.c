@@ -183,6 +183,19 @@ const char *format_objection(const struct format *format) {
   for (int i = 0; i < OPERAND_GRADIENTS && format->backward == BACKWARD_ORIGINAL; i++)
     if (format->operands[i].grid.kind != GRID_NONE && format->operands[i].estimator != ESTIMATOR_STE)
       return "original operands in the backward pass go with the estimator ste";
+  const struct representation *w = &format->operands[OPERAND_WEIGHTS], *a = &format->operands[OPERAND_ACTIVATIONS],
+                              *g = &format->operands[OPERAND_GRADIENTS];
+  if (format->backward == BACKWARD_TOKENS) {
+    if (g->grid.kind == GRID_NONE || a->grid.kind == GRID_NONE)
+      return "tokens represents activations and gradients along tokens: it needs both with a grid";
+    if (a->sparsity.kind != SPARSITY_NONE || a->rounding == ROUND_EDEN || format->gradient_token_hadamard)
+      return "tokens goes without sparse activations, without eden for them, and without token-hadamard";
+    if (w->hadamard.kind != HADAMARD_NONE || a->hadamard.kind != HADAMARD_NONE ||
+        (w->grid.kind != GRID_NONE && w->estimator != ESTIMATOR_STE) || a->estimator != ESTIMATOR_STE)
+      return "tokens goes with untransformed weights and activations and the estimator ste";
+  } else if (g->hadamard.kind == HADAMARD_SIGNED && format->backward != BACKWARD_REQUANTIZE) {
+    return "signed-hadamard goes with requantize or tokens, where both operands of a product have it";
+  }
   if (format->gradient_token_hadamard && format->operands[OPERAND_GRADIENTS].grid.kind == GRID_NONE)
     return "token-hadamard needs gradients with a grid";
   return NULL;
@@ -215,6 +228,8 @@ static bool parse_into(struct piece piece, struct format *format, struct arena *
   if (!piece.length) return error_set(error, EXIT_USAGE_ERROR, "an empty text is no format (none changes nothing)");
   if (piece.length > FORMAT_LONGEST)
     return error_set(error, EXIT_USAGE_ERROR, "a format has at most %d characters", FORMAT_LONGEST);
+  for (const struct format_alias *alias = format_aliases; alias->name; alias++)
+    if (piece_is(piece, alias->name)) piece = piece_of(alias->preset);
   for (const struct format_preset *preset = format_presets; preset->name; preset++)
     if (piece_is(piece, preset->name)) return parse_into(piece_of(preset->text), format, arena, error);
   if (!parse_format(piece, format, arena, error)) return false;

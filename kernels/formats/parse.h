@@ -11,9 +11,9 @@ extern const char *const recipe_words[RECIPES];  // "quest", "lsq", ...
 extern const char *const scale_rule_words[4];    // "rms", "absmax", ...
 #define SCALE_TYPES 8
 extern const char *const scale_type_words[SCALE_TYPES];  // "float", "power-floor", ...
-extern const char *const rounding_words[2];              // "nearest", "stochastic"
+extern const char *const rounding_words[3];              // "nearest", "stochastic"
 extern const char *const estimator_words[4];             // "ste", "clip", "trust", "lsq"
-extern const char *const backward_words[3];              // "forward", ...: enum backward_operand
+extern const char *const backward_words[4];              // "forward", ...: enum backward_operand
 extern const char *const sparsity_scope_words[3];        // "tensor", "row", "global"
 extern const char *const sparse_backward_words[6];       // "forward", "rms", ...
 #define WORDS(list) list, (int)(sizeof(list) / sizeof(list)[0])
@@ -98,6 +98,8 @@ void format_phase_text(const struct format *format, struct text *out);  // such 
 // Puts it on a format: what changes nothing, or comes after nothing, is the format itself. False: the share is none.
 bool format_phase_set(struct format *format, double share, struct error *error);
 
+// Other names of recipes, which are read and not written; ends with a NULL name.
+extern const struct format_alias { const char *name, *preset; } format_aliases[];
 enum { FORMAT_LONGEST = 8000 };  // characters that are read
 
 extern const struct format format_nothing;  // changes nothing; without a name

@@ -59,6 +59,14 @@ static bool group_option(struct piece option, const double *size, struct scale *
   return true;
 }
 
+static bool square_option(struct piece option, const double *side, struct scale *scale, struct error *error) {
+  if (!side || *side != SQUARE)
+    return piece_error(error, option, "is of blocks of 16 by 16 values, which share a scale: square(16)");
+  scale->unit = SCALE_PER_SQUARE;
+  scale->group = SQUARE;
+  return true;
+}
+
 static bool scale_most_option(struct piece option, const double *most, struct scale *scale, struct error *error) {
   if (!most || *most < 1 || *most > 448)
     return piece_error(error, option, "takes the largest FP8 scale of a tensor, 1 to 448, as scale-max(256)");
@@ -73,10 +81,9 @@ static bool representation_option(struct piece option, struct representation *re
     const char *word;
     enum hadamard_kind kind;
     bool exact;
-  } transforms[] = {{"hadamard", HADAMARD_FIXED, true},
-                    {"hadamard-up-to", HADAMARD_FIXED, false},
-                    {"random-hadamard", HADAMARD_RANDOM, true},
-                    {"random-hadamard-up-to", HADAMARD_RANDOM, false}};
+  } transforms[] = {{"hadamard", HADAMARD_FIXED, true},         {"hadamard-up-to", HADAMARD_FIXED, false},
+                    {"signed-hadamard", HADAMARD_SIGNED, true}, {"signed-hadamard-up-to", HADAMARD_SIGNED, false},
+                    {"random-hadamard", HADAMARD_RANDOM, true}, {"random-hadamard-up-to", HADAMARD_RANDOM, false}};
   struct piece word, arguments;
   if (!piece_call(option, &word, &arguments)) return piece_error(error, option, "a bracket is missing");
   double number, *value = arguments.start ? &number : NULL;
@@ -86,6 +93,7 @@ static bool representation_option(struct piece option, struct representation *re
   int rule = piece_word(word, WORDS(scale_rule_words));
   if (rule >= 0) return scale_rule_option(option, (enum scale_rule)rule, value, &representation->scale, error);
   if (piece_is(word, "group")) return group_option(option, value, &representation->scale, error);
+  if (piece_is(word, "square")) return square_option(option, value, &representation->scale, error);
   if (piece_is(word, "scale-max")) return scale_most_option(option, value, &representation->scale, error);
   for (size_t i = 0; i < sizeof transforms / sizeof transforms[0]; i++)
     if (piece_is(word, transforms[i].word))
@@ -101,21 +109,52 @@ static bool representation_option(struct piece option, struct representation *re
 }
 
 static bool unknown_option(struct piece option, struct error *error) {
-  static const char *const known[] = {"rms",         "absmax",          "learned",       "static",         "tensor",
-                                      "row",         "group",           "float",         "power-floor",    "power-even",
-                                      "power-round", "power-ceil",      "e4m3-scale",    "e4m3-floor",     "e4m3-ceil",
-                                      "scale-max",   "nearest",         "four-over-six", "stochastic",     "hadamard",
-                                      "no-hadamard", "random-hadamard", "ste",           "clip",           "trust",
-                                      "lsq",         "requantize",      "original",      "token-hadamard", "layers"};
+  static const char *const known[] = {"rms",
+                                      "absmax",
+                                      "learned",
+                                      "static",
+                                      "tensor",
+                                      "row",
+                                      "group",
+                                      "square",
+                                      "float",
+                                      "power-floor",
+                                      "power-even",
+                                      "power-round",
+                                      "power-ceil",
+                                      "e4m3-scale",
+                                      "e4m3-floor",
+                                      "e4m3-ceil",
+                                      "scale-max",
+                                      "nearest",
+                                      "four-over-six",
+                                      "stochastic",
+                                      "eden",
+                                      "hadamard",
+                                      "no-hadamard",
+                                      "random-hadamard",
+                                      "signed-hadamard",
+                                      "ste",
+                                      "clip",
+                                      "trust",
+                                      "lsq",
+                                      "requantize",
+                                      "tokens",
+                                      "original",
+                                      "token-hadamard",
+                                      "layers",
+                                      "high-precision"};
   char name[64];
   snprintf(name, sizeof name, "%.*s", (int)option.length, option.start);
   error_set(error, EXIT_USAGE_ERROR, "'%s' is no option", name);
   error_hint(error, nearest_name(name, known, sizeof known / sizeof known[0]), NULL);
-  return error_add(error,
-                   " (there are: rms, absmax, learned, static(S); tensor, row, group(N); float, power-floor, "
-                   "power-round, power-ceil, e4m3-scale; nearest, stochastic; hadamard, hadamard(N), random-hadamard, "
-                   "no-hadamard; ste, clip, trust, lsq; of a format: requantize, original, token-hadamard, "
-                   "layers(...))");
+  return error_add(
+      error,
+      " (there are: rms, absmax, learned, static(S); tensor, row, group(N), square(16); float, power-floor, "
+      "power-even, power-round, power-ceil, e4m3-scale, e4m3-floor, e4m3-ceil; scale-max(S), four-over-six; "
+      "nearest, stochastic, eden; hadamard, hadamard(N), random-hadamard, signed-hadamard, no-hadamard; ste, "
+      "clip, trust, lsq; of a format: requantize, tokens, original, token-hadamard, layers(...), "
+      "high-precision(SHARE))");
 }
 
 static bool layers_option(struct piece option, struct piece list, unsigned *layers, struct error *error) {
@@ -136,8 +175,18 @@ static bool format_option(struct piece option, struct format *format, bool *know
   *known = format != NULL;
   if (!format) return true;
   if (piece_is(word, "layers")) return layers_option(option, arguments, &format->layers, error);
+  if (piece_is(word, "high-precision")) {
+    double share;
+    if (!piece_number(arguments, &share) || !(share > 0 && share < 1))
+      return piece_error(error, option,
+                         "takes the share of the blocks that stay in full precision, as high-precision(0.16)");
+    format->high_precision = share;
+    return true;
+  }
   if (piece_is(word, "requantize"))
     format->backward = BACKWARD_REQUANTIZE;
+  else if (piece_is(word, "tokens"))
+    format->backward = BACKWARD_TOKENS;
   else if (piece_is(word, "original"))
     format->backward = BACKWARD_ORIGINAL;
   else if (piece_is(word, "token-hadamard"))

@@ -1,5 +1,5 @@
 // Recipes with names. Their texts are the definition; docs/formats.md explains them.
-#include "kernels/formats/format.h"
+#include "kernels/formats/parse.h"
 
 const struct format_preset format_presets[] = {
     {"quest-mxfp4", "w(quest-mxfp4)a(quest-mxfp4)",
@@ -8,13 +8,34 @@ const struct format_preset format_presets[] = {
      "gradients where nothing was clipped",
      "Quartet 2505.14669"},
     {"quartet",
-     "w(quest-mxfp4)a(quest-mxfp4)g(mxfp4[absmax(1.3333333333333333),random-hadamard-up-to(32)])[requantize]",
-     "QuEST-MXFP4 forward; backward products in MXFP4 to nearest, after a Hadamard transform with random signs",
-     "Quartet 2505.14669"},
-    {"quartet-sr",
      "w(quest-mxfp4)a(quest-mxfp4)g(mxfp4[absmax(1.3333333333333333),stochastic,random-hadamard-up-to(32)])["
      "requantize]",
-     "as quartet, with stochastic rounding in the backward products", "Quartet 2505.14669"},
+     "QuEST-MXFP4 forward; backward products in MXFP4 with stochastic rounding, after a Hadamard transform with random "
+     "signs",
+     "Quartet 2505.14669, main_setup.sh"},
+    {"quartet-rtn",
+     "w(quest-mxfp4)a(quest-mxfp4)g(mxfp4[absmax(1.3333333333333333),random-hadamard-up-to(32)])[requantize]",
+     "as quartet, with rounding to nearest in the backward products: its ablation", "Quartet 2505.14669"},
+    {"quartet-code",
+     "w(quest-mxfp4[power-floor])a(quest-mxfp4[power-floor])g(mxfp4[absmax(1.3333333333333333),stochastic,"
+     "random-hadamard-up-to(32)])[requantize]",
+     "as quartet, with the forward scale's exponent rounded down, as the published kernel does", "Quartet 2505.14669"},
+    {"quartet2",
+     "w(nvfp4[four-over-six])a(nvfp4[four-over-six])g(nvfp4[absmax(0.988125),scale-max(255.99),eden,"
+     "random-hadamard-up-to(128)])[requantize]",
+     "NVFP4 with four over six forward; all operands of the backward products by MS-EDEN, unbiased, after a Hadamard "
+     "transform with random signs",
+     "Quartet II 2601.22813"},
+    {"tetrajet2",
+     "w(nvfp4)a(nvfp4)g(nvfp4[absmax(1.0625),scale-max(448),stochastic,random-hadamard-up-to(32)])[requantize]",
+     "NVFP4 forward; all operands of the backward products with stochastic rounding, after a Hadamard transform with "
+     "random signs",
+     "TetraJet-v2 as in Quartet II 2601.22813"},
+    {"nvidia-nvfp4",
+     "w(nvfp4[square(16)])a(nvfp4)g(nvfp4[stochastic,signed-hadamard(16)])[tokens,high-precision(0.16)]",
+     "NVFP4 with weights in blocks of 16 by 16; gradients with stochastic rounding; both operands of d_W after a Hadamard "
+     "transform with fixed signs; 16 % of the blocks in full precision",
+     "NVIDIA 2509.25149, TransformerEngine"},
     {"halo0-int8",
      "w(int8-tread[absmax,tensor,no-hadamard,ste])a(int8-tread[absmax,tensor,no-hadamard,ste])"
      "g(int8-tread[absmax,tensor,no-hadamard,ste])[original]",
@@ -57,3 +78,5 @@ const struct format_preset format_presets[] = {
      "FP8 training: E4M3 forward, E5M2 for gradients, one scale a tensor from its largest magnitude",
      "LLMQ 2512.15306"},
     {0}};
+
+const struct format_alias format_aliases[] = {{"quartet-sr", "quartet"}, {0}};

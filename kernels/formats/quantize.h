@@ -38,8 +38,9 @@ struct quantizer {
   // center; limit infinite: no condition. Of vector grids |x| is the norm of a group.
   float blend, center, limit;
   enum rounding rounding;
-  int hadamard_block;  // 1: none
-  bool hadamard_random;
+  int hadamard_block;    // 1: none
+  bool hadamard_random;  // after signs ...
+  bool hadamard_signed;  // ... that are always the same
   // Sparsity.
   enum sparsity_kind sparsity;
   enum sparsity_scope scope;
@@ -83,9 +84,10 @@ struct quantize_call {
   const struct tensor_statistics *statistics;  // of each window; NULL when nothing of the tensor is needed
   struct row_windows windows;
   enum dtype from_dtype, to_dtype;
+  int64_t rows;  // of the matrix; SCALE_PER_SQUARE needs it, and `from` as a whole
   const void *from;
-  void *to;               // values of the represented matrix; may be `from` when the dtypes are the same
-  uint8_t *mask;          // gradient mask bits, or NULL
+  void *to;       // values of the represented matrix; may be `from` when the dtypes are the same, but for squares
+  uint8_t *mask;  // gradient mask bits, or NULL
   const uint32_t *signs;  // [columns]: 0 or 1 << 31, of a random Hadamard transform; NULL: fixed
   bool transformed;       // `from` has been through the Hadamard transform already
   struct random_place place;
@@ -155,3 +157,5 @@ const struct format_level *format_level_find(enum isa_level isa);  // of an avai
 // Signs of a random transform of `columns` values: bit 31 of out[c] is bit c % 32 of word c % 128 / 32 of block c / 128
 // of Philox (seed, RANDOM_STREAM_HADAMARD, step), blocks of tensor `tensor` starting at tensor << 40.
 void hadamard_signs(uint64_t seed, uint64_t step, uint64_t tensor, int64_t columns, uint32_t *out);
+// [columns] signs of a quantizer's transform: those above, or of HADAMARD_SIGNED those of SIGNED_HADAMARD.
+void quantizer_signs(const struct quantizer *quantizer, uint64_t seed, uint64_t step, uint64_t tensor, uint32_t *out);

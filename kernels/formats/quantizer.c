@@ -131,7 +131,9 @@ bool quantizer_make(struct quantizer *quantizer, const struct representation *re
                           .group = scale->group,
                           .limit = INFINITY,
                           .rounding = representation->rounding,
-                          .hadamard_random = representation->hadamard.kind == HADAMARD_RANDOM,
+                          .hadamard_random = representation->hadamard.kind == HADAMARD_RANDOM ||
+                                             representation->hadamard.kind == HADAMARD_SIGNED,
+                          .hadamard_signed = representation->hadamard.kind == HADAMARD_SIGNED,
                           .sparsity = sparsity->kind,
                           .scope = sparsity->scope,
                           .n = sparsity->n,
@@ -165,4 +167,12 @@ void hadamard_signs(uint64_t seed, uint64_t step, uint64_t tensor, int64_t colum
     for (int64_t i = 0; i < 128 && block * 128 + i < columns; i++)
       out[block * 128 + i] = words[i / 32] << (31 - i % 32) & 0x80000000u;
   }
+}
+
+void quantizer_signs(const struct quantizer *quantizer, uint64_t seed, uint64_t step, uint64_t tensor, uint32_t *out) {
+  if (!quantizer->hadamard_signed) {
+    hadamard_signs(seed, step, tensor, quantizer->columns, out);
+    return;
+  }
+  for (int64_t i = 0; i < quantizer->columns; i++) out[i] = SIGNED_HADAMARD << (31 - i % 16) & 0x80000000u;
 }

@@ -106,8 +106,35 @@ static const char *sparsity_clash(struct representation *representation, enum op
   return NULL;
 }
 
+// The same of blocks of several rows.
+static const char *square_clash(const struct representation *representation, enum operand operand) {
+  const struct scale *scale = &representation->scale;
+  if (scale->unit != SCALE_PER_SQUARE) return NULL;
+  if (operand != OPERAND_WEIGHTS) return "square(16) is of weights: blocks of other operands would hold several tokens";
+  if (scale->rule != SCALE_ABSMAX) return "square(16) goes with absmax";
+  enum grid_kind grid = representation->grid.kind;
+  if ((grid != GRID_UNIFORM && grid != GRID_FLOAT) || representation->sparsity.kind != SPARSITY_NONE)
+    return "square(16) is of evenly spaced levels or floats, none of them pruned";
+  if (representation->hadamard.kind != HADAMARD_NONE)
+    return "square(16) is the same along both axes, a transform is not: leave hadamard out";
+  return representation->rounding == ROUND_NEAREST ? NULL : "square(16) goes with rounding to nearest";
+}
+
+// The same of corrected scales.
+static const char *eden_clash(const struct representation *representation) {
+  const struct scale *scale = &representation->scale;
+  int group = scale->group;
+  if (representation->rounding != ROUND_EDEN) return NULL;
+  if (!scale_type_is_e4m3(scale->type) || scale->unit != SCALE_PER_GROUP || representation->grid.kind != GRID_FLOAT ||
+      group < 8 || group > 256 || (group & (group - 1)) != 0)
+    return "eden corrects the FP8 scales of groups of 8, 16, ... 256 floats, as nvfp4[eden]";
+  if (representation->sparsity.kind != SPARSITY_NONE || representation->estimator != ESTIMATOR_STE)
+    return "eden goes without sparsity, and with straight-through gradients (ste)";
+  return scale->four_over_six ? "eden and four-over-six do not go together" : NULL;
+}
+
 // The same of how scales are rounded and chosen.
-static const char *scale_rounding_clash(const struct representation *representation) {
+static const char *scale_rounding_clash(const struct representation *representation, enum operand operand) {
   const struct scale *scale = &representation->scale;
   const struct grid *grid = &representation->grid;
   if (scale->type == SCALE_POWER_EVEN && scale->rule != SCALE_ABSMAX)
@@ -116,6 +143,11 @@ static const char *scale_rounding_clash(const struct representation *representat
     return "power-even is of floats and evenly spaced levels, which have a mantissa";
   if (scale->e4m3_most > 0 && !scale_type_is_e4m3(scale->type))
     return "scale-max is of FP8 scales: it goes with e4m3-scale";
+  const char *clash = square_clash(representation, operand);
+  if (!clash) clash = eden_clash(representation);
+  if (clash) return clash;
+  if (representation->hadamard.kind == HADAMARD_SIGNED && operand != OPERAND_GRADIENTS)
+    return "signed-hadamard is of gradients";
   if (!scale->four_over_six) return NULL;
   if (!scale_type_is_e4m3(scale->type) || scale->rule != SCALE_ABSMAX || grid->kind != GRID_FLOAT ||
       grid->exponent_bits != 2 || grid->mantissa_bits != 1)
@@ -123,7 +155,8 @@ static const char *scale_rounding_clash(const struct representation *representat
   int group = scale->group;
   if (scale->unit == SCALE_PER_GROUP && (group < 8 || group > 256 || (group & (group - 1)) != 0))
     return "four-over-six is of groups of 8, 16, 32, 64, 128 or 256";
-  if (scale->unit != SCALE_PER_GROUP) return "four-over-six is of groups, as group(16)";
+  if (scale->unit != SCALE_PER_GROUP && scale->unit != SCALE_PER_SQUARE)
+    return "four-over-six is of groups, as group(16), or of square(16)";
   if (representation->sparsity.kind != SPARSITY_NONE)
     return "four-over-six compares the errors of all values, none of them pruned: leave the sparsity out";
   if (representation->rounding != ROUND_NEAREST) return "four-over-six compares errors of rounding to nearest";
@@ -151,7 +184,7 @@ static const char *scale_clash(const struct representation *representation, enum
     return "a learned scale is of untransformed values: leave hadamard out";
   if (scale_type_is_e4m3(scale->type) && scale->unit == SCALE_PER_TENSOR)
     return "an FP8 scale is for groups or rows: the tensor has a float32 next to it";
-  return scale_rounding_clash(representation);
+  return scale_rounding_clash(representation, operand);
 }
 
 const char *representation_clash(struct representation *representation, enum operand operand) {
@@ -180,7 +213,7 @@ bool representation_finish(struct representation *representation, enum operand o
     return true;
   }
 
-  if (scale->unit != SCALE_PER_GROUP) scale->group = 0;
+  if (scale->unit != SCALE_PER_GROUP && scale->unit != SCALE_PER_SQUARE) scale->group = 0;
 
   if (!scale->factor_given) scale->factor = 1;
   // What is meant without being written is not kept.

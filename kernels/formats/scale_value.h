@@ -50,6 +50,11 @@ FORMAT_FUNCTION float rounded_e4m3(float v, enum scale_type type) {
   return near * step;
 }
 FORMAT_FUNCTION float nearest_e4m3(float v) { return rounded_e4m3(v, SCALE_E4M3); }
+// To the FP8 E4M3 number below or above, at most 448, whose mean over u in [0, 1) is v.
+FORMAT_FUNCTION float stochastic_e4m3(float v, float u) {
+  float below = rounded_e4m3(v, SCALE_E4M3_FLOOR), above = rounded_e4m3(v, SCALE_E4M3_CEIL);
+  return u * (above - below) < v - below ? above : below;
+}
 
 // The magnitude with its mantissa rounded to that of elements, halves up; what is not finite stays.
 FORMAT_FUNCTION float rounded_to_mantissa(float size, uint32_t even_step) {

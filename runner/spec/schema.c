@@ -31,9 +31,11 @@ static void put_formats(struct json_writer *json) {
       {"weights", "string|null", .or_reference = "format_operand"},
       {"activations", "string|null", .or_reference = "format_operand"},
       {"gradients", "string|null", .or_reference = "format_operand"},
-      {"backward", .choices = backward_words, .choice_count = 3},
+      {"backward", .choices = backward_words, .choice_count = 4},
       {"token_hadamard", "boolean"},
       {"layers", "string", .repeated = true},
+      {"high_precision", "number", .limits = {{"minimum", 0}, {"maximum", 1}},
+       .description = "share of the blocks that stay in full precision"},
       {"after", "number", .limits = {{"minimum", 0}, {"maximum", 1}},
        .description = "share of the steps in full precision, before the format `then`"},
       {"then", "string|null", .or_reference = "format"}};
@@ -41,7 +43,7 @@ static void put_formats(struct json_writer *json) {
   schema_object(
       json, &(struct schema_object){"format", NULL,
                                     "a format, operand by operand, or one that begins later: {after: 0.9, then: w4a4}",
-                                    mapping, 8});
+                                    mapping, 9});
 }
 
 static void put_report(struct json_writer *json) {

@@ -49,7 +49,7 @@ static void native_mxfp8(void) {
   compare_native("w(mxfp8)a(mxfp8)g(mxfp8)[requantize]", "float32", 100, 32, 6, 12, 1e-5);
 }
 static void native_nvfp4(void) { compare_native("w(nvfp4)a(nvfp4)", "float32", 100, 128, 6, 7, 1e-4); }
-static void native_quartet(void) { compare_native("quartet", "bfloat16", 120, 128, 4, 12, 1e-2); }
+static void native_quartet(void) { compare_native("quartet-rtn", "bfloat16", 120, 128, 4, 12, 1e-2); }
 static void native_nowhere(void) { compare_native("fp8-mixed", "float32", 80, 64, 2, 0, 0); }
 
 int main(void) {

@@ -253,7 +253,7 @@ static void compare_narrow(const char *format, const char *state, const char *ma
 }
 static void narrow_none(void) { compare_narrow("none", "float32", "float32"); }
 static void narrow_w4a4(void) { compare_narrow("w4a4", "float32", "float32"); }
-static void narrow_quartet(void) { compare_narrow("quartet", "float32", "float32"); }
+static void narrow_quartet(void) { compare_narrow("quartet-rtn", "float32", "float32"); }
 static void narrow_sparse(void) { compare_narrow("sparse(0.5)", "float32", "float32"); }
 // Nothing of the blocks' matrices and the head but gradients is float32.
 static void narrow_masters(void) { compare_narrow("none", "bfloat16", "bfloat16"); }
@@ -263,7 +263,7 @@ static void narrow_pruning(void) {
 }
 
 static void w4a4(void) { compare_format("w4a4", "float32", 1e-6); }
-static void quartet(void) { compare_format("quartet", "float32", 1e-5); }
+static void quartet(void) { compare_format("quartet-rtn", "float32", 1e-5); }
 static void sparse(void) { compare_format("sparse(0.5)", "float32", 1e-6); }
 static void lsq(void) { compare_format("lsq-w4a4", "float32", 5e-3); }
 static void mxfp4(void) { compare_format("mxfp4", "float32", 1e-6); }

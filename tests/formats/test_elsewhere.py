@@ -93,6 +93,7 @@ def microscaling():
                 "mxfp6-e2m3": "fp6_e2m3", "mxfp6-e3m2": "fp6_e3m2"}
     for name, element in elements.items():
         same(name, mx(element, ScaleCalculationMode.FLOOR))
+        same(f"{name}[power-even]", mx(element, ScaleCalculationMode.EVEN))
     for name in ("mxfp4", "mxfp8"):
         same(f"{name}[power-ceil]", mx(elements[name], ScaleCalculationMode.RCEIL))
 
@@ -102,6 +103,19 @@ def even_is_another_rule():
     theirs = mx(torch.float4_e2m1fn_x2, ScaleCalculationMode.EVEN)(gauss)
     for name in ("mxfp4", "mxfp4[power-ceil]", "mxfp4[power-round]"):
         check((ours(name, gauss) != theirs).any(), f"{name} is not EVEN")
+
+
+@case
+def groups_with_a_zero():
+    """compressed-tensors' symmetric groups; the most negative value of one stands at the tie -7.5, and may take -7 there."""
+    theirs = compressed(num_bits=4, type="int", strategy="group", group_size=32)
+    for what, x in DATA.items():
+        a, b = ours("int4-zero-g32", x), theirs(x).float()
+        step = x.reshape(-1, 32).abs().amax(-1, keepdim=True) / 7.5
+        apart = ((a - b).reshape(-1, 32) / step.clamp(min=1e-30)).abs() > 1e-5
+        lowest = (x.reshape(-1, 32) / step.clamp(min=1e-30)) < -7.4999
+        check(not (apart & ~lowest).any(), f"{what}: {int((apart & ~lowest).sum())} values differ")
+        check(int(apart.sum()) < 0.35 * max(1, int(lowest.sum())), f"{what}: {int(apart.sum())} of {int(lowest.sum())} lowest")
 
 
 @case

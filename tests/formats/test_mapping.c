@@ -78,7 +78,7 @@ static void test_mistakes(void) {
       {"weights: {scale: absmax}", 1, 10, "names no grid and no sparsity", NULL},
       {"weights: [1]", 1, 10, "an operand is a representation such as int4, or a mapping, not a list", NULL},
       {"weights: {grid: [int4]}", 1, 17, "grid must be one word, not a list", NULL},
-      {"weights: int4\nbackward: foo", 2, 11, "backward is forward, requantize or original", NULL},
+      {"weights: int4\nbackward: foo", 2, 11, "backward is forward, requantize, tokens or original", NULL},
       {"weights: int4\ntoken_hadamard: 3", 2, 17, "token_hadamard is true or false", NULL},
       {"weights: int4\nlayers: [qkv, attn]", 2, 15, "layers are qkv, output, gate_up, down, attention and mlp", NULL},
       {"weights: int4\nlayers: []", 2, 9, "layers is a list of qkv, output, gate_up, down, attention, mlp", NULL},

@@ -69,6 +69,65 @@ static int version_of(struct store *store) {
   return version;
 }
 
+static const char *format_of(struct store *store, const char *id, const char *column) {
+  struct error error = {0};
+  char sql[160];
+  snprintf(sql, sizeof sql, "SELECT json_extract(%s, '$.format') FROM runs WHERE id = '%s'", column, id);
+  struct store_rows *rows = store_select(store, sql, NULL, 0, &error);
+  const char *text = rows && store_rows_next(rows, &error) ? arena_string(&arena, store_rows_value(rows, 0).text) : "";
+  store_rows_close(rows);
+  return text;
+}
+
+static double count_of(struct store *store, const char *sql) {
+  struct error error = {0};
+  struct store_rows *rows = store_select(store, sql, NULL, 0, &error);
+  double count = rows && store_rows_next(rows, &error) ? store_rows_value(rows, 0).number : -1;
+  store_rows_close(rows);
+  return count;
+}
+
+// A store of before has the recipe to nearest as quartet and the published one as quartet-sr. Their ids are those of
+// the same runs now, and nothing is mixed.
+static void renames_recipes(void) {
+  static const char *const now[] = {"quartet-rtn", "quartet", "quartet-rtn after 0.5", "quartet after 0.5", "w4a4"};
+  static const char *const before[] = {"quartet", "quartet-sr", "quartet after 0.5", "quartet-sr after 0.5", "w4a4"};
+  enum { RUNS = 5 };
+  const char *ids[RUNS];
+  char sql[400];
+  for (int version = 10; version <= 11; version++) {
+    struct error error = {0};
+    struct store *store = fresh(version == 10 ? "ten.db" : "eleven.db");
+    for (int i = 0; i < RUNS; i++) ids[i] = add_run_of(store, i, 64, now[i], 1000000);
+    CHECK(store_execute(store, "DELETE FROM formats", "test", &error));
+    for (int i = 0; i < RUNS; i++) {
+      snprintf(
+          sql, sizeof sql,
+          "UPDATE runs SET config = json_set(config, '$.format', '%s'), canonical = json_set(canonical, '$.format', "
+          "'%s') WHERE id = '%s'; INSERT INTO formats (format, backward) VALUES ('%s', 'as it was')",
+          before[i], before[i], ids[i], before[i]);
+      CHECK(store_execute(store, sql, "test", &error));
+    }
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", version);
+    CHECK(store_execute(store, sql, "test", &error));
+    store_close(store);
+    store = store_open(file_of(version == 10 ? "ten.db" : "eleven.db"), STORE_WRITE, &error);
+    if (!CHECK(store != NULL)) printf("# %s\n", error.text);
+    for (int i = 0; store && i < RUNS; i++) {
+      CHECK_TEXT(format_of(store, ids[i], "config"), now[i]);
+      CHECK_TEXT(format_of(store, ids[i], "canonical"), now[i]);
+      CHECK_TEXT(add_run_of(store, i, 64, now[i], 1000000), ids[i]);
+    }
+    CHECK(count_of(store, "SELECT count(*) FROM runs") == RUNS);
+    CHECK(count_of(store, "SELECT count(*) FROM formats WHERE format = 'quartet' AND backward LIKE '%stochastic%'") ==
+          1);
+    CHECK(count_of(store, "SELECT count(*) FROM formats WHERE format = 'quartet-rtn' AND backward LIKE '%nearest%'") ==
+          1);
+    CHECK(count_of(store, "SELECT count(*) FROM formats WHERE format LIKE 'quartet-sr%'") == 0);
+    store_close(store);
+  }
+}
+
 static void migrates_by_steps(void) {
   static const struct migration good[] = {{2, "ALTER TABLE t ADD COLUMN b"}, {3, "UPDATE t SET b = a + 1"}};
   static const struct migration bad[] = {{2, "ALTER TABLE t ADD COLUMN b"}, {3, "UPDATE no_such_table SET b = 1"}};
@@ -156,6 +215,7 @@ int main(int argc, char **argv) {
   if (!mkdtemp(folder)) return 1;
   RUN(bad_files_are_told);
   RUN(migrates_by_steps);
+  RUN(renames_recipes);
   RUN(reads_version_1);
   folder_remove(folder, &error);
   arena_free(&arena);

@@ -98,6 +98,7 @@ bool represent_matrix(struct compress_call *call, const struct representation *r
     struct tensor_statistics statistics = part_statistics(&p, x, rows);
     struct quantize_call quantize = {.quantizer = &p.quantizer,
                                      .statistics = &statistics,
+                                     .rows = rows,
                                      .from = x,
                                      .to = out + begin * layer->inputs,
                                      .transformed = true,

@@ -73,7 +73,9 @@ bool check_one_by_one(const struct compress_settings *settings, struct error *er
   if (weights->sparsity.kind != SPARSITY_NONE)
     return cannot(settings, "it prunes; sparsegpt and magnitude prune, and round what is kept", error);
   if (grid->kind == GRID_NOISE) return cannot(settings, "noise has no nearest level", error);
-  if (weights->rounding == ROUND_STOCHASTIC)
+  if (weights->scale.unit == SCALE_PER_SQUARE)
+    return cannot(settings, "blocks of several rows share a scale, and rows are rounded one by one", error);
+  if (weights->rounding != ROUND_NEAREST)
     return cannot(settings, "it rounds at random, and errors are made up for by rounding to nearest", error);
   if (unbounded && grid->kind != GRID_UNIFORM)
     return cannot(settings, "range unbounded is of integer grids, whose levels can go on", error);

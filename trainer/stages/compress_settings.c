@@ -85,6 +85,12 @@ static bool check_format(const struct run_config *config, const struct compress_
     return error_set(error, EXIT_USAGE_ERROR,
                      "compress.format %s says how gradients pass: after the training there are none", format->name) ||
            error_about(error, "compress.format", NULL);
+  if (format->high_precision > 0)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "compress.format %s leaves blocks in full precision, which compressions do not: leave "
+                     "high-precision out",
+                     format->name) ||
+           error_about(error, "compress.format", NULL);
   if (format_has_learned_scales(format))
     return error_set(error, EXIT_USAGE_ERROR, "compress.format %s learns its scales while it trains", format->name) ||
            error_about(error, "compress.format", NULL);
