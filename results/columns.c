@@ -398,6 +398,10 @@ const struct run_column run_columns[] = {
     {"trunk_seconds", TYPE_REAL, RUN_NOTE, PLACE_SHOW, PRINT_DURATION, "s", "of wall_seconds, spent there",
      .events = {{"start", "trunk_seconds"}}},
     {"tokens_per_second", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_COUNT, "tokens/s", "the last one reported"},
+    {"speed_of_light", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_PLAIN, "",
+     "of the whole training, where the peak of its products was measured: the time that the model's products alone "
+     "would take at that peak over the time taken",
+     .events = {{"done", "speed_of_light"}}},
     {"peak_memory", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_BYTES, "bytes", "largest resident set of the worker",
      .events = {{"done", "peak_memory"}}},
 

@@ -104,6 +104,7 @@ CREATE TABLE runs (
   trunk_step INTEGER,                 -- of this run's steps, those that were trained there
   trunk_seconds REAL,                 -- of wall_seconds, those that were spent there
   tokens_per_second REAL,
+  speed_of_light REAL,                -- the time of the products at the measured peak over the time taken
   peak_memory REAL,                   -- bytes
   backend TEXT,
   device TEXT,                        -- in words: processor, library of the matrix products and what it ran

@@ -337,6 +337,23 @@ static void training_time(struct report *report) {
   text_free(&text);
 }
 
+// What share of the time the products alone would have taken.
+static void speed_of_light(struct report *report) {
+  double low = INFINITY, high = -INFINITY;
+  for (size_t i = 0; i < report->count; i++) {
+    const double share = report_number(report, &report->runs[i], "speed_of_light");
+    if (!isfinite(share)) continue;
+    low = fmin(low, share);
+    high = fmax(high, share);
+  }
+  if (high < low) return;
+  const char *shares = 100 * (high - low) < 0.5
+                           ? arena_format(&report->arena, "%.2g %%", 100 * high)
+                           : arena_format(&report->arena, "%.2g to %.2g %%", 100 * low, 100 * high);
+  fact(report, "speed of light",
+       arena_format(&report->arena, "the products alone, at their measured peak, would take %s of the time", shares));
+}
+
 // What the runs took of machines, where that has a price or was measured.
 static void expenses(struct report *report) {
   struct expenses sum = {0};
@@ -360,6 +377,7 @@ void report_environment(struct report *report) {
   environment_fact(report, "corpus.tokenizer", "tokenizer");
   validation_facts(report);
   training_time(report);
+  speed_of_light(report);
   expenses(report);
   fact(report, "results in", report->home);
 }

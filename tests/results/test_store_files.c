@@ -95,37 +95,32 @@ static void renames_recipes(void) {
   enum { RUNS = 5 };
   const char *ids[RUNS];
   char sql[400];
-  for (int version = 10; version <= 11; version++) {
-    struct error error = {0};
-    struct store *store = fresh(version == 10 ? "ten.db" : "eleven.db");
-    for (int i = 0; i < RUNS; i++) ids[i] = add_run_of(store, i, 64, now[i], 1000000);
-    CHECK(store_execute(store, "DELETE FROM formats", "test", &error));
-    for (int i = 0; i < RUNS; i++) {
-      snprintf(
-          sql, sizeof sql,
-          "UPDATE runs SET config = json_set(config, '$.format', '%s'), canonical = json_set(canonical, '$.format', "
-          "'%s') WHERE id = '%s'; INSERT INTO formats (format, backward) VALUES ('%s', 'as it was')",
-          before[i], before[i], ids[i], before[i]);
-      CHECK(store_execute(store, sql, "test", &error));
-    }
-    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", version);
+  struct error error = {0};
+  struct store *store = fresh("eleven.db");
+  for (int i = 0; i < RUNS; i++) ids[i] = add_run_of(store, i, 64, now[i], 1000000);
+  CHECK(store_execute(store, "DELETE FROM formats", "test", &error));
+  for (int i = 0; i < RUNS; i++) {
+    snprintf(sql, sizeof sql,
+             "UPDATE runs SET config = json_set(config, '$.format', '%s'), canonical = json_set(canonical, '$.format', "
+             "'%s') WHERE id = '%s'; INSERT INTO formats (format, backward) VALUES ('%s', 'as it was')",
+             before[i], before[i], ids[i], before[i]);
     CHECK(store_execute(store, sql, "test", &error));
-    store_close(store);
-    store = store_open(file_of(version == 10 ? "ten.db" : "eleven.db"), STORE_WRITE, &error);
-    if (!CHECK(store != NULL)) printf("# %s\n", error.text);
-    for (int i = 0; store && i < RUNS; i++) {
-      CHECK_TEXT(format_of(store, ids[i], "config"), now[i]);
-      CHECK_TEXT(format_of(store, ids[i], "canonical"), now[i]);
-      CHECK_TEXT(add_run_of(store, i, 64, now[i], 1000000), ids[i]);
-    }
-    CHECK(count_of(store, "SELECT count(*) FROM runs") == RUNS);
-    CHECK(count_of(store, "SELECT count(*) FROM formats WHERE format = 'quartet' AND backward LIKE '%stochastic%'") ==
-          1);
-    CHECK(count_of(store, "SELECT count(*) FROM formats WHERE format = 'quartet-rtn' AND backward LIKE '%nearest%'") ==
-          1);
-    CHECK(count_of(store, "SELECT count(*) FROM formats WHERE format LIKE 'quartet-sr%'") == 0);
-    store_close(store);
   }
+  CHECK(store_execute(store, "PRAGMA user_version = 11", "test", &error));
+  store_close(store);
+  store = store_open(file_of("eleven.db"), STORE_WRITE, &error);
+  if (!CHECK(store != NULL)) printf("# %s\n", error.text);
+  for (int i = 0; store && i < RUNS; i++) {
+    CHECK_TEXT(format_of(store, ids[i], "config"), now[i]);
+    CHECK_TEXT(format_of(store, ids[i], "canonical"), now[i]);
+    CHECK_TEXT(add_run_of(store, i, 64, now[i], 1000000), ids[i]);
+  }
+  CHECK(count_of(store, "SELECT count(*) FROM runs") == RUNS);
+  CHECK(count_of(store, "SELECT count(*) FROM formats WHERE format = 'quartet' AND backward LIKE '%stochastic%'") == 1);
+  CHECK(count_of(store, "SELECT count(*) FROM formats WHERE format = 'quartet-rtn' AND backward LIKE '%nearest%'") ==
+        1);
+  CHECK(count_of(store, "SELECT count(*) FROM formats WHERE format LIKE 'quartet-sr%'") == 0);
+  store_close(store);
 }
 
 static void migrates_by_steps(void) {
