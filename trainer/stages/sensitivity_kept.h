@@ -1,4 +1,4 @@
-// Sensitivities that are measured once for a parent and settings, and kept beside the parent's checkpoint for all
+// Sensitivities that are measured once for a parent and settings, and kept next to the parent's checkpoint for all
 // compressions of it that ask for the same: RUNS/PARENT/sensitivities/KEY, KEY a hash of all that the numbers depend
 // on.
 #pragma once
