@@ -59,8 +59,8 @@ struct comparison {
 };
 // Fits every law on the same rows, by its own table where there are several (other columns for N, say; conditions,
 // weights and groups are read from the first) (rows that one of them cannot use are dropped from the table), on one
-// residual and one objective: the options' or the first law's. A law is told apart from the best one when its AICc lies
-// at least 4 behind and its held-out loss is behind by more than two standard errors; without held-out rows AICc
+// residual and one objective: the options' or the first law's. A law is distinguished from the best one when its AICc
+// lies at least 4 behind and its held-out loss is behind by more than two standard errors; without held-out rows AICc
 // decides alone. `predicts_better`: its held-out loss is lower than the best one's by more than two standard errors.
 // False with an error when the laws predict different columns or one cannot be fitted. comparison_free in either case.
 bool laws_compare(const struct law *laws, size_t count, struct table *table, const struct compare_options *options,

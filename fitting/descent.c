@@ -214,8 +214,8 @@ static double stationarity(const struct workspace *workspace, const double *x, d
   return worst;
 }
 
-// Where the objective no longer tells two points apart by more than rounding, the gradient still does: true when it is
-// at most half as large at workspace->trial. The gradient of the present point is kept.
+// Where the objective no longer distinguishes two points by more than rounding, the gradient still does: true when it
+// is at most half as large at workspace->trial. The gradient of the present point is kept.
 static bool flatter(struct workspace *workspace, const double *weight, double before) {
   swap_trial(workspace);
   double value = problem_evaluate(workspace, workspace->trial, weight, WANT_GRADIENT);

@@ -133,7 +133,7 @@ static bool runs_by_numbers(const struct dependence *d, int tokens, int *columns
   return all > count + 1 && are_runs(d, runs->partition, tokens);
 }
 
-// Nothing tells them apart: within equal settings a run begins where tokens fall from one row to the next.
+// Nothing distinguishes them: within equal settings a run begins where tokens fall from one row to the next.
 static bool runs_by_order(const struct dependence *d, int tokens, struct partition settings, const char *by,
                           struct runs *runs) {
   const double *numbers = d->fit->table->columns[tokens].numbers;

@@ -26,7 +26,7 @@ static bool takes_part(const struct fit *fit, struct part part, size_t row) {
   return text && strcmp(text, part.category) == 0;
 }
 
-// A column that tells categories apart: of texts, or of numbers by which a parameter is indexed.
+// A column that distinguishes categories: of texts, or of numbers by which a parameter is indexed.
 static bool is_of_categories(const struct fit *fit, int column) {
   if (fit->table->columns[column].kind == COLUMN_CATEGORY) return true;
   for (int p = 0; p < fit->law->parameter_count; p++)

@@ -12,7 +12,7 @@
 #include "fitting/problem_internal.h"
 
 enum { LINEAR_LIMIT = 256, ROUNDS = 8, FACTOR_LIMIT = 20000000 };  // FACTOR_LIMIT: numbers of a Jacobian
-static const double near_collinear = 1e-5;                         // what is left of a column, beside 1
+static const double near_collinear = 1e-5;                         // what is left of a column, besides 1
 
 struct linear {
   int n;
@@ -222,7 +222,7 @@ static double put_back(const struct problem *problem, const struct linear *linea
   return change;
 }
 
-// Whether values that cancel are so large that their rounding is seen beside the residuals.
+// Whether values that cancel are so large that their rounding is seen next to the residuals.
 static bool drowned(const struct linear *linear, double value) {
   static const double seen = 1e-6;
   double largest = 0;

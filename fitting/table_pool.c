@@ -1,4 +1,4 @@
-// Tables pooled: the rows of one below those of another, told apart by a column `pool`.
+// Tables pooled: the rows of one below those of another, distinguished by a column `pool`.
 #include <math.h>
 #include <string.h>
 

@@ -224,7 +224,7 @@ static int powers_within(const struct figure_axis *axis) {
 }
 
 // Of powers of ten of which every few have words: from which exponent on, so that most of them are on the axis.
-static int first_with_words(const struct figure_axis *axis, int every) {
+static int first_with_words(const struct figure_axis *axis, int every, int *words) {
   int low = (int)ceil(log10(axis->low) - 1e-9), high = (int)floor(log10(axis->high) + 1e-9), best = 0, most = -1;
   for (int phase = 0; phase < every; phase++) {
     int first = low + ((phase - low) % every + every) % every, count = first > high ? 0 : (high - first) / every + 1;
@@ -233,6 +233,7 @@ static int first_with_words(const struct figure_axis *axis, int every) {
       best = phase;
     }
   }
+  *words = most;
   return best;
 }
 
@@ -258,7 +259,9 @@ static void log_ticks(struct arena *arena, const struct figure_axis *axis, int r
   } else {
     while (decades / every > room) every++;
   }
-  int phase = first_with_words(axis, every);
+  // One label alone gives no scale.
+  int words, phase = first_with_words(axis, every, &words);
+  while (every > 1 && words < 2) phase = first_with_words(axis, --every, &words);
   for (int exponent = first; exponent <= last; exponent++) {
     double power = pow(10, exponent);
     if (((exponent - phase) % every + every) % every != 0) {

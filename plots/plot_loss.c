@@ -208,7 +208,7 @@ static int by_learning_rate(const void *a, const void *b) {
   return ((*x)->learning_rate > (*y)->learning_rate) - ((*x)->learning_rate < (*y)->learning_rate);
 }
 
-// The runs of a figure of learning rates, by size and by what else tells their lines apart.
+// The runs of a figure of learning rates, by size and by what else distinguishes their lines.
 struct sweep {
   const struct plot_data *data;
   struct levels rates, sizes;

@@ -79,7 +79,7 @@ static const char **names_of(struct arena *arena, const struct plot_data *data, 
   return names;
 }
 
-// What tells lines apart: the optimizer, the format, or both where both differ.
+// What distinguishes lines: the optimizer, the format, or both where both differ.
 struct lines {
   bool optimizers, formats;
   const char **labels;  // of each run; NULL: it has no metrics

@@ -41,7 +41,7 @@ static bool copy_into(struct store *copy, struct store *store, const char *name,
   bool copied = backup && sqlite3_backup_step(backup, -1) == SQLITE_DONE;
   copied = sqlite3_backup_finish(backup) == SQLITE_OK && copied;
   if (!copied) return store_fail(copy, error, "making a copy");
-  // One file, without a log beside it, and nothing of what left it.
+  // One file, without a log next to it, and nothing of what left it.
   return store_unchanged(store, error) && store_execute(copy, "PRAGMA journal_mode = DELETE", "making a copy", error) &&
          keep_only(copy, name, error) && store_execute(copy, "VACUUM", "making a copy", error);
 }

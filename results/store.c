@@ -171,7 +171,7 @@ static void disconnect(struct store *store) {
   store->database = NULL;
 }
 
-// Whether changes wait in a log beside the file: then the file alone is not the store.
+// Whether changes wait in a log next to the file: then the file alone is not the store.
 static bool has_log(struct store *store) {
   struct stat status;
   return stat(arena_format(&store->arena, "%s-wal", store->path), &status) == 0 && status.st_size > 0;
@@ -187,7 +187,7 @@ bool store_unchanged(struct store *store, struct error *error) {
                    store->path);
 }
 
-// A database in a folder that we may not write, left by a program that ended well: no log beside it, so no writer.
+// A database in a folder that we may not write, left by a program that ended well: no log next to it, so no writer.
 static bool open_immutable(struct store *store, struct error *error) {
   if (has_log(store))
     return error_set(
@@ -265,7 +265,7 @@ static bool open_to_write(struct store *store, enum store_mode mode, struct erro
   return store_migrate_here(store, error);
 }
 
-// The file or its folder: SQLite needs to make files beside it.
+// The file or its folder: SQLite needs to make files next to it.
 static bool may_only_be_read(struct arena *arena, const char *path) {
   const char *slash = strrchr(path, '/');
   const char *folder = !slash ? "." : slash == path ? "/" : arena_copy(arena, path, (size_t)(slash - path));
@@ -312,7 +312,7 @@ const char *store_path(const struct store *store) { return store->path; }
 bool store_read_only(const struct store *store) { return store->read_only; }
 bool store_is_copy(const struct store *store) { return store->copy; }
 
-// A reader of a log makes files beside the database that it may not remove. Whoever may write and leaves last, does;
+// A reader of a log makes files next to the database that it may not remove. Whoever may write and leaves last, does;
 // where others are at work on it, this does nothing.
 static void fold_after_reading(struct store *store) {
   struct stat status;
@@ -336,7 +336,7 @@ void store_close(struct store *store) {
   if (store->database) {
     store_rollback(store);
     if (!store->read_only && !store->copy) {
-      // Whoever copies isoloss.db alone then has all of it. A reader that goes on may hinder that for now.
+      // Whoever copies isoloss.db alone then has all of it. A reader that continues may hinder that for now.
       sqlite3_busy_timeout(store->database, FOLD_MILLISECONDS);
       sqlite3_wal_checkpoint_v2(store->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     }

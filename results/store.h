@@ -284,7 +284,7 @@ bool store_import_row(struct store *store, const char *name, int64_t position, c
 struct store_rows *store_import_rows(struct store *store, const char *name, struct error *error);  // position, document
 // name, path, digest, mapping, created_at, rows; of one import, or of all (NULL), by name.
 struct store_rows *store_imports(struct store *store, const char *name, struct error *error);
-// Removes an import with its rows; *found tells whether there was one.
+// Removes an import with its rows; *found says whether there was one.
 bool store_import_remove(struct store *store, const char *name, bool *found, struct error *error);
 
 // ---- measured speed ----

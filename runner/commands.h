@@ -32,7 +32,7 @@ struct completion {
   const char *current, *before;  // the word so far, and the word in front of it, or ""
   const char *const *words;      // those between the command and it
   size_t count;
-  const char *kept;  // what stands in front of each candidate
+  const char *kept;  // what is in front of each candidate
   const char *command;
   int place;  // how many of the words are arguments
 };

@@ -8,7 +8,7 @@
 #include "base/base.h"
 #include "trainer/model.h"
 
-// What a resumed run needs beside weights and moments. Everything else follows from configuration and step.
+// What a resumed run needs besides weights and moments. Everything else follows from configuration and step.
 struct checkpoint_state {
   int64_t step, tokens, targets;  // done so far
   int64_t log_size;               // bytes of the event log before the checkpoint's own event

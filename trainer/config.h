@@ -1,4 +1,4 @@
-// The one table that describes a run. Every knob of a run stands once in run_fields[]: path, type, place in struct
+// The one table that describes a run. Every knob of a run is once in run_fields[]: path, type, place in struct
 // run_config, default, range, allowed values, unit, one line of help, and whether it can change the result. Parsing,
 // validation, "did you mean", the canonical form and run identity, the JSON Schema, the reference page, a run's
 // config.json and the database's view all derive from it. Adding a knob is one line there plus its use.
@@ -39,7 +39,7 @@ enum field_group {
   GROUP_PREPARED = 4,       // what is known of a corpus depends on them
   GROUP_FORMAT = 8,         // names a format, whose canonical name counts
   GROUP_FOLLOWS = 16,       // by default from the width or the length, which tell runs apart in its place
-  GROUP_ROOT = 32,          // count for the root of a chain that begins with a folder, beside the folder's digest
+  GROUP_ROOT = 32,          // count for the root of a chain that begins with a folder, besides the folder's digest
   GROUP_FOUND = 64,         // found out when the run is resolved: no spec gives it
   GROUP_ALL_TASKS = 128,    // runs of every task have it (trainer/tasks/task.h)
   GROUP_STATE = 256,        // how much state the optimizer keeps follows from them
@@ -66,7 +66,7 @@ struct own_model {
 // The task of runs that train a language model; trainer/tasks/list.h has the others.
 #define TASK_LM "lm"
 
-// Fields beside the table: those that a spec declares for its own trainer, known to nothing but their names, or those
+// Fields besides the table: those that a spec declares for its own trainer, known to nothing but their names, or those
 // of another task than lm. Sorted by path.
 enum { OWN_FIELD_LIMIT = 24 };
 struct run_field;

@@ -87,7 +87,7 @@ bool trainer_supported(const struct ops *ops, const struct device *device, const
   return fine;
 }
 
-// Program, libraries and oneDNN's kernels: 14 MiB measured beside the plan of a small model, and as much to spare.
+// Program, libraries and oneDNN's kernels: 14 MiB measured next to the plan of a small model, and as much to spare.
 enum { CPU_PROCESS_BYTES = 32 << 20 };
 
 int64_t trainer_process_bytes(const struct ops *ops) {

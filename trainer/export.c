@@ -12,7 +12,7 @@
 #include "trainer/smaller.h"
 #include "trainer/training.h"
 
-// The run's configuration beside the weights, for isoloss itself: `format` is what they have not seen yet.
+// The run's configuration next to the weights, for isoloss itself: `format` is what they have not seen yet.
 static bool write_run_file(const struct training *t, const char *format, const char *path, struct error *error) {
   struct run_file file = t->file;
   struct text text = {0};

@@ -1,4 +1,4 @@
-// The files beside the weights that make a folder a model of Hugging Face's: how text is generated, and the tokenizer.
+// The files next to the weights that make a folder a model of Hugging Face's: how text is generated, and the tokenizer.
 #pragma once
 #include "trainer/checkpoint_files.h"
 #include "trainer/data/tokenizer.h"

@@ -264,7 +264,7 @@ bool metrics_after(struct training *t, const struct token_batch *batch, struct m
   bool finite = true;
   for (int64_t i = 0; after && i < t->model->table.count && finite; i++)
     finite = isfinite(after[i]) && isfinite(m->gradients[i]);
-  // A training that diverges is told as such by what looks at its losses.
+  // A training that diverges is reported as such by what looks at its losses.
   bool fine = after && (!finite || (see_matrices(t, m, after, &matrices, error) &&
                                     see_activations(t, batch, &activations, error) &&
                                     report(t, m, &matrices, &activations, error)));

@@ -179,7 +179,7 @@ bool report_done(struct training *t, const struct evaluation *evaluation, struct
   getrusage(RUSAGE_SELF, &usage);
   struct json_writer *json = event_begin(&t->log, "done");
   json_key_integer(json, "step", t->done.step);
-  // N, D and C of a chain are those of its training; what a further one took stands among its settings.
+  // N, D and C of a chain are those of its training; what a further one took is among its settings.
   bool first = !t->file.config.stage;
   if (first) json_key_integer(json, "tokens", t->done.tokens);
   if (first) json_key_integer(json, "targets", t->done.targets);

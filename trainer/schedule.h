@@ -26,7 +26,7 @@ double schedule_learning_rate(const struct run_config *resolved, int64_t steps, 
 int64_t schedule_steady_steps(const struct run_config *resolved, int64_t steps);
 
 // Updates after which the run evaluates: at most `count` different numbers of updates done, increasing, evenly spaced
-// in the logarithm from steps / 100 to `steps` without the end itself (the full evaluation stands there). Returns how
+// in the logarithm from steps / 100 to `steps` without the end itself (the full evaluation is there). Returns how
 // many; `out` has room for `count`.
 size_t schedule_evaluations(int64_t steps, int64_t count, int64_t *out);
 

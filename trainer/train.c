@@ -67,7 +67,7 @@ static enum verdict begin_format(struct training *t, struct error *error) {
   return verdict != GO_ON || model_begin_format(t->model, error) ? verdict : FAILED;
 }
 
-// `stop` may be NULL: an evaluation between steps is finished before the run stops, so that its event stands in the
+// `stop` may be NULL: an evaluation between steps is finished before the run stops, so that its event is in the
 // log.
 static enum verdict evaluate(struct training *t, int64_t tokens, const volatile sig_atomic_t *stop,
                              struct evaluation *evaluation, struct error *error) {
@@ -157,7 +157,7 @@ static enum exit_code train(struct training *t, const struct trainer_options *op
   return report_done(t, &result, error) && event_log_sync(&t->log, error) ? EXIT_DONE : error->code;
 }
 
-// A configuration that cannot be read is told by whoever reads it next. *task: it is no language model's.
+// A configuration that cannot be read is reported by whoever reads it next. *task: it is no language model's.
 static bool is_no_training(const char *config_path, bool *task) {
   struct arena arena = {0};
   struct run_file file;

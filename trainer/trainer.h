@@ -44,7 +44,7 @@ struct memory_plan trainer_memory(const struct ops *ops, const struct device *de
 // Whether the device's kernels take the shapes and the format of this configuration; the error names what is allowed.
 bool trainer_supported(const struct ops *ops, const struct device *device, const struct run_config *resolved,
                        struct error *error);
-// What a process needs beside its plan: on a GPU of the GPU's memory, else of the machine's.
+// What a process needs besides its plan: on a GPU of the GPU's memory, else of the machine's.
 int64_t trainer_process_bytes(const struct ops *ops);
 // A way to train the same run in no more than `limit` bytes (the plan's total and the process's), by what costs least:
 // smaller micro-batches, then recomputation, then both. False when none is small enough; *accumulation and *recompute
@@ -60,16 +60,16 @@ bool trainer_memory_advice(const struct ops *ops, const struct device *device, c
 int64_t trainer_memory_bytes(const struct run_config *resolved, struct error *error);
 
 struct trainer_options {
-  const char *config_path;            // RUN/config.json; the run's folder is the one it stands in
+  const char *config_path;            // RUN/config.json; the run's folder is the one it is in
   int64_t stop_after;                 // stop, as a signal would, once this many steps of the run are done; 0: never
   volatile sig_atomic_t *stop_asked;  // set by a signal handler: finish the step, write a checkpoint, stop; or NULL
 };
 
 // Trains the run, from its newest good checkpoint when there is one, to its end. Progress goes to RUN/events.jsonl,
 // messages for people to standard error. Returns the exit code of isoloss-train:
-//   EXIT_DONE         the run has its end: `done` or `diverged` stands in the log (also when it did before)
+//   EXIT_DONE         the run has its end: `done` or `diverged` is in the log (also when it did before)
 //   EXIT_RUNS_FAILED  stopped on request (`stopped` in the log): start again to go on
-//   EXIT_USAGE_ERROR, EXIT_ENVIRONMENT  could not start or go on; the error says why, and `failed` stands in the log
+//   EXIT_USAGE_ERROR, EXIT_ENVIRONMENT  could not start or go on; the error says why, and `failed` is in the log
 //                     when the log itself could be written
 enum exit_code trainer_run(const struct trainer_options *options, struct error *error);
 
@@ -108,7 +108,7 @@ struct saved_evaluation {
 bool trainer_evaluate(const struct evaluate_options *options, struct saved_evaluation *result, struct error *error);
 
 // Writes the model of a checkpoint into `folder`, which must not be there yet, for other programs: what the run
-// evaluates by, its matrices represented by the format (or the masters), with Hugging Face's files beside; and
+// evaluates by, its matrices represented by the format (or the masters), with Hugging Face's files next to them; and
 // EXPORT_RUN_FILE, a configuration under which trainer_evaluate gives the run's loss for this folder. Notices on
 // standard error say what is left out.
 #define EXPORT_RUN_FILE "isoloss.json"

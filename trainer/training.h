@@ -56,7 +56,7 @@ struct training {
 };
 
 // Everything up to the first step: configuration, log, device, corpus, model, and the newest usable checkpoint, or
-// initial weights; the log is cut back to it and `start` stands in it. *finished: the log already has the run's end,
+// initial weights; the log is cut back to it and `start` is in it. *finished: the log already has the run's end,
 // and there is nothing to do.
 bool training_open(struct training *training, const char *config_path, bool *finished, struct error *error);
 // The first part of it: the run's file, its folder, and its log, locked.

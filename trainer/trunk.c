@@ -46,7 +46,7 @@ int64_t trunk_steps(const struct run_config *resolved, enum trunk_kind kind) {
   return steps_before_end(resolved, kind, &why);
 }
 
-// What differs between the runs of one trunk, or stands in another field's place.
+// What differs between the runs of one trunk, or is in another field's place.
 static bool is_left_out(const struct run_config *resolved, const struct run_field *field, enum trunk_kind kind) {
   const void *member = (const char *)resolved + field->offset;
   if (field->stage || member == &resolved->train.average_checkpoints || member == &resolved->train.average_every)

@@ -4,7 +4,7 @@
 #pragma once
 #include "trainer/config.h"
 
-// What two trainings of one key may differ in beside what comes at their ends: the format that begins after a
+// What two trainings of one key may differ in besides what comes at their ends: the format that begins after a
 // full-precision phase, and what is averaged.
 enum trunk_kind {
   TRUNK_SAME_LENGTH,  // nothing: their schedules and lengths are the same, whatever the schedule

@@ -113,7 +113,7 @@ static void take(struct reading *s, const char *line, size_t length, const json_
 // What the log of the run alone holds up to this step.
 static int64_t expected_steps(const struct training *t, int64_t step) {
   int64_t every = t->file.config.train.log_steps;
-  return step / every + (every > 1);  // the first one stands in it, too
+  return step / every + (every > 1);  // the first one is in it, too
 }
 
 static int64_t expected_evaluations(const struct training *t, int64_t step) {

@@ -56,7 +56,7 @@ __device__ __forceinline__ shared_pointer<T> shared_memory(size_t offset, size_t
   return reinterpret_cast<T *>(reinterpret_cast<char *>(dynamic_shared_memory) + offset);
 }
 
-// A shared array of the kernel's own; arrays of one type and count are told apart by TAG.
+// A shared array of the kernel's own; arrays of one type and count are distinguished by TAG.
 template <class T, int COUNT, int TAG>
 __device__ __forceinline__ shared_pointer<T> shared_array() {
   __shared__ T array[COUNT];
@@ -305,7 +305,7 @@ __device__ __forceinline__ float warp_max(float value) {
   return value;
 }
 
-// The sum over a block of THREADS threads, the same in all of them. TAG tells apart the uses in one kernel.
+// The sum over a block of THREADS threads, the same in all of them. TAG distinguishes the uses in one kernel.
 template <class T, int THREADS, int TAG>
 __device__ __forceinline__ T block_sum(T value) {
   constexpr int WARPS = THREADS / WARP_THREADS;

@@ -15,7 +15,7 @@ struct piece piece_of(const char *text) {
   return piece_trim((struct piece){text, strlen(text)});
 }
 
-// Where `character` stands outside brackets; length when nowhere.
+// Where `character` is outside brackets; length when nowhere.
 size_t piece_find(struct piece piece, char character) {
   int depth = 0;
   for (size_t i = 0; i < piece.length; i++) {

@@ -10,7 +10,7 @@ struct piece {
 
 struct piece piece_trim(struct piece piece);
 struct piece piece_of(const char *text);  // all of it, trimmed
-// Where `character` stands outside brackets; length when nowhere.
+// Where `character` is outside brackets; length when nowhere.
 size_t piece_find(struct piece piece, char character);
 // Cuts what is before the first `separator` off `rest`; false when nothing is left.
 bool piece_next(struct piece *rest, char separator, struct piece *piece);

@@ -1,5 +1,5 @@
-// `isoloss bench`: how fast this machine multiplies, runs each operation, and trains; always beside what it could do at
-// most, measured in the same process.
+// `isoloss bench`: how fast this machine multiplies, runs each operation, and trains; always next to what it could do
+// at most, measured in the same process.
 //
 // Machines are noisy (other programs, a clock that moves), so everything is timed many times, what is compared is timed
 // in turns, and the best time of each part counts. With one thread the clock is the processor time of that thread,

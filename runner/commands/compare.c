@@ -90,7 +90,7 @@ static bool compare_one(const struct spec *spec, size_t i, struct store *store, 
     else
       printf("cannot be compared: %s\n", visible(&arena, trouble.text));
   }
-  // The others are told all the same; what hinders one is the command's error.
+  // The others are reported all the same; what hinders one is the command's error.
   if (!fine && !error->code) {
     struct diagnostics *told = error->told;
     *error = trouble;

@@ -63,7 +63,7 @@ static bool fit_spec(const char *source, const struct fit_command *command, cons
                                                            .claims_not_held = claims_not_held,
                                                            .print = command->print},
                           error);
-  bool others = fine || json.length > strlen("[]");  // what failed alone is told by the command's own document
+  bool others = fine || json.length > strlen("[]");  // what failed alone is reported by the command's own document
   if (json.length && others) {                       // the fits that worked, whatever became of the others
     printf("%s\n", text_string(&json));
     error->told = NULL;

@@ -139,7 +139,7 @@ static bool find_parts(const char *source, const struct compare_arguments *argum
   return fine;
 }
 
-// Values whose rows cannot be compared are told and left out; the first one's error where none can.
+// Values whose rows cannot be compared are reported and left out; the first one's error where none can.
 static bool compare_parts(const char *source, const struct compare_arguments *arguments,
                           const struct fit_options *options, struct json_writer *writer, struct arena *arena,
                           struct error *error) {

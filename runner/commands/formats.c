@@ -14,7 +14,7 @@ struct entry {
 };
 
 static void add_representation(const struct entry *entry, struct text_table *table) {
-  // The operand whose error is told: the weights, or the one there is.
+  // The operand whose error is reported: the weights, or the one there is.
   const struct format_capacity *capacity = &entry->capacity;
   int operand = capacity->represented[OPERAND_WEIGHTS] ? OPERAND_WEIGHTS : (int)capacity->only;
   const struct capacity *c = &capacity->capacities[operand];

@@ -1,4 +1,4 @@
-// isoloss resume: goes on with runs that are paused.
+// isoloss resume: continues with runs that are paused.
 #include "runner/commands/marks.h"
 
 static const struct marks_command verb = {

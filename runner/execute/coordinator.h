@@ -52,7 +52,7 @@ struct coordinator_options {
   double memory;                       // bytes that runs on the cores may take side by side, by their estimates; 0: any
   int64_t retries;                     // of a crashed run, from its last checkpoint
   double time_limit, stall_limit;      // seconds of a run, and of a worker without an event; 0: none
-  bool retry_stalled;                  // such a worker is killed and its run tried again; else it is told
+  bool retry_stalled;                  // such a worker is killed and its run tried again; else it is reported
   const struct plan_halving *halving;  // the worst of the runs that compete are stopped on the way; NULL: none
   bool fail_fast;                      // stop at the first run that failed
   bool keep_going;                     // do not stop when the first runs all fail at once
@@ -77,7 +77,7 @@ struct coordinator_outcome {
 };
 
 // Runs the set. The result is EXIT_DONE when every chosen run that nobody cancelled is done, diverged or stopped by
-// halving, EXIT_RUNS_FAILED when some are not (outcome tells), EXIT_ENVIRONMENT (or the workers' own code) with an
+// halving, EXIT_RUNS_FAILED when some are not (outcome says), EXIT_ENVIRONMENT (or the workers' own code) with an
 // error when it could not go on: another coordinator holds the store, the database or disk failed, the first runs all
 // failed.
 enum exit_code coordinator_execute(const struct coordinator_set *set, const struct coordinator_options *options,

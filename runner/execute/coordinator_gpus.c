@@ -45,7 +45,7 @@ static double room(const struct coordinator *c, const struct job *job, int gpu) 
   return company && left >= 0 ? left : -1;
 }
 
-// Whether the job's estimate fits beside those at work. A run alone always starts: what fits nowhere was refused
+// Whether the job's estimate fits next to those at work. A run alone always starts: what fits nowhere was refused
 // before.
 static bool memory_holds(const struct coordinator *c, const struct job *job) {
   double bytes = isnan(job->memory) ? 0 : job->memory;

@@ -1,5 +1,5 @@
 // Successive halving inside the coordinator: runs that compete stop at a rung and wait there; once all of them have
-// come or ended, the best go on. What is decided stands in the store (table halvings), is made once, and follows from
+// come or ended, the best go on. What is decided is in the store (table halvings), is made once, and follows from
 // the losses alone, whatever the order in which the runs came, the slots, or who was killed.
 #pragma once
 #include "runner/execute/coordinator_state.h"
@@ -25,7 +25,7 @@ enum arrival { ON_THE_WAY, ARRIVED, ENDED_BEFORE };
 // Whether a member has come to its competition's next rung.
 bool competition_arrival(const struct coordinator *c, const struct competition *one, size_t member,
                          enum arrival *arrival, struct error *error);
-// Decides the next rung when all members have come, or reads what was decided, and sets `out`; *done tells whether.
+// Decides the next rung when all members have come, or reads what was decided, and sets `out`; *done says whether.
 bool competition_decide(struct coordinator *c, struct competition *one, bool *done, struct error *error);
 
 // ---- what the coordinator calls; all of them do nothing without halving ----

@@ -97,7 +97,7 @@ static bool put_experiment(struct coordinator *c, struct error *error) {
     coordinator_describe(c, job);
     memcpy(job->id, c->described.file.id, sizeof job->id);
     job->threads = (int)c->described.file.config.train.threads;
-    // A weight in the order of work and the time left; of a trainer that tells no FLOPs beforehand, the tokens.
+    // A weight in the order of work and the time left; of a trainer that says no FLOPs beforehand, the tokens.
     const struct run_quantities *quantities = &c->described.record.quantities;
     job->flops = isnan(quantities->flops) ? (double)quantities->tokens : quantities->flops;
     if (!isnan(c->described.work)) job->flops = c->described.work;

@@ -115,7 +115,7 @@ static inline const char *coordinator_store_home(const struct coordinator *c) {
 
 // coordinator_gpus.c
 // Whether the job can start now, and on which GPU: the one with the most room (*gpu NO_GPU when there are none to hand
-// out). A run that crashed beside others is tried again alone.
+// out). A run that crashed next to others is tried again alone.
 bool coordinator_place(const struct coordinator *c, const struct job *job, int *gpu);
 // Whether there is a place that holds the job's estimate alone.
 bool coordinator_fits(const struct coordinator *c, const struct job *job);
@@ -139,7 +139,7 @@ bool coordinator_await(struct coordinator *c, const struct job *parent, struct e
 // coordinator_trunk.c
 // Finds out which runs that are to be done can begin from another's checkpoint. States are known.
 void coordinator_find_trunks(struct coordinator *c);
-// Whether the run must wait for its trunk; where that will not bring the checkpoint it trains alone, which is told.
+// Whether the run must wait for its trunk; where that will not bring the checkpoint it trains alone, which is reported.
 bool coordinator_awaits_trunk(struct coordinator *c, struct job *job);
 // Queues those that need not wait any more.
 void coordinator_release_branches(struct coordinator *c);
@@ -195,7 +195,7 @@ bool coordinator_register(struct coordinator *c, struct error *error);
 void coordinator_describe(struct coordinator *c, const struct job *job);  // into c->described
 struct worker *coordinator_add_worker(struct coordinator *c, struct job *job);
 void coordinator_remove_worker(struct coordinator *c, size_t i);
-// True when the worker wrote anything; what stands in the log otherwise is an earlier one's.
+// True when the worker wrote anything; what is in the log otherwise is an earlier one's.
 bool coordinator_wrote(const struct worker *worker);
 // Reads what is new in the worker's log into the store, in a transaction of its own.
 bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error);

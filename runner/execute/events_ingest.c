@@ -77,7 +77,7 @@ static bool put_columns(struct ingest *ingest, const struct event *event, const 
          store_run_follow(ingest->store, ingest->id, error);
 }
 
-// What changes the rounding of a run that goes on under another one.
+// What changes the rounding of a run that continues under another one.
 static const char *const conditions[] = {"trainer", "backend", "device", "dtype", "gemm", "kernel", "isa", "threads"};
 
 // Compares with the last `start`, and says what differs from `step` on.

@@ -53,7 +53,7 @@ struct events_handler {
 // Hands every whole line after reader->offset to the handler and moves the reader on. A log that does not exist holds
 // nothing. Lines passed over are added to *damage (may be NULL). When the handler fails, so does the read, and the
 // reader stays where it was. A log that is none (a folder, no permission, a line of more than 64 MiB) is an error with
-// the code EXIT_RUNS_FAILED; the reader then stands behind the last line that could be read.
+// the code EXIT_RUNS_FAILED; the reader then is behind the last line that could be read.
 bool events_read(struct events_reader *reader, const char *path, const struct events_handler *handler,
                  struct events_damage *damage, struct error *error);
 // The hash that a reader at `offset` has; -1 when the log is shorter or cannot be read.

@@ -1,4 +1,4 @@
-// What must be said of runs beside their states: what was asked of them (marks), logs with lines that are no events,
+// What must be said of runs besides their states: what was asked of them (marks), logs with lines that are no events,
 // runs that went on under other conditions.
 #pragma once
 #include "base/base.h"

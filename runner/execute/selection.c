@@ -143,7 +143,7 @@ static struct store *store_of_plan(const struct plan *plan, struct error *error)
   struct store *store = store_open(":memory:", STORE_CREATE, error);
   bool fine = store && add_runs(store, plan, error);
   if (fine && store_exists_home()) {
-    // Opened for a moment first: a damaged or newer database is told as everywhere.
+    // Opened for a moment first: a damaged or newer database is reported as everywhere.
     struct store *home = store_open_home(STORE_READ, error);
     fine = home && store_overlay(store, home, error);
     store_close(home);

@@ -9,7 +9,7 @@
 
 enum { LOG_LIMIT = 64 << 20, KEPT_HEAD = 64 << 10, KEPT_TAIL = 1 << 20 };  // whole blocks of any file system
 
-// The worker goes on appending meanwhile: the middle is taken out at once, or made a hole, so that nothing that it
+// The worker continues appending meanwhile: the middle is taken out at once, or made a hole, so that nothing that it
 // writes is lost.
 static bool take_out(int file, off_t from, off_t length) {
   return fallocate(file, FALLOC_FL_COLLAPSE_RANGE, from, length) == 0 ||
@@ -60,7 +60,7 @@ char *worker_log_tail(struct arena *arena, const char *folder, int lines) {
   ssize_t start = got;
   for (int seen = 0; start > 0; start--)
     if (bytes[start - 1] == '\n' && ++seen == lines) break;
-  // Of the last worker only: what stands above its head belongs to an earlier one.
+  // Of the last worker only: what is above its head belongs to an earlier one.
   bytes[got] = '\0';
   for (char *head = bytes + start; (head = strstr(head, "\n$ "));) {
     char *next = strchr(head + 1, '\n');

@@ -40,7 +40,8 @@ static bool read_process(long long pid, struct process *out) {
                        &out->state, &out->parent, &out->started) == 3;
 }
 
-// Of two machines that see one home the first spaces have the same number: this start of the machine tells them apart.
+// Of two machines that see one home the first spaces have the same number: this start of the machine distinguishes
+// them.
 static unsigned long long process_space(void) {
   struct stat status;
   char boot[64];

@@ -40,7 +40,7 @@ static void check_item(struct checking *checking, const struct node *node, const
 
 static void check_settings(struct checking *checking, const struct spec_fit *entry) {
   struct law law;
-  struct diagnostics ignored = {0};  // its mistakes are told where the entries are checked
+  struct diagnostics ignored = {0};  // its mistakes are reported where the entries are checked
   struct error error = {0};
   bool fine = law_load(&law, entry->law, &ignored, &error);
   for (const struct entry_key *key = fit_entry.keys; fine && key < fit_entry.keys + fit_entry.count; key++) {
@@ -73,7 +73,7 @@ static const char *look_at(void *context, const char *name, const char *text, st
 
 static void check_condition(struct checking *checking, const struct node *node, const char *text) {
   struct arena arena = {0};
-  struct error ignored = {0};  // mistakes of its form are told where it is read
+  struct error ignored = {0};  // mistakes of its form are reported where it is read
   struct expression *condition = text && node ? expression_parse(&arena, text, &ignored) : NULL;
   checking->node = node;
   if (condition) expression_spell_texts(condition, &arena, look_at, checking);

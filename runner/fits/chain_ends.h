@@ -1,6 +1,6 @@
 // Which rows an experiment with stages gives to a fit or a claim that does not say: the ends of its chains. A training
 // that a compression follows and the compression itself are not two observations of one kind; where a stage's values
-// hold none, a training is an end beside them.
+// hold none, a training is an end besides them.
 #pragma once
 #include "fitting/fitting.h"
 #include "runner/spec/spec.h"

@@ -351,7 +351,7 @@ bool claim_runs_match(struct claim_runs *runs, struct text *trouble) {
   }
   for (size_t t = 0; t < runs->count; t++) {
     struct run_term *term = &runs->terms[t];
-    // Other groups may be noisier by far (two bits beside four), so that they are asked only where these tell too
+    // Other groups may be noisier by far (two bits next to four), so that they are asked only where these tell too
     // little.
     if (runs->count > 1) find_noise(runs, term, groups, group_count, configurations, among, true);
     if (term->degrees >= ENOUGH_DEGREES) continue;

@@ -80,7 +80,7 @@ static bool read_file(struct design_truth *truth, const char *path, struct arena
   return error_set(error, EXIT_USAGE_ERROR, "%s", damage.text);
 }
 
-// The stored fit of this name (or law), first of the experiment, then of any source; *found tells.
+// The stored fit of this name (or law), first of the experiment, then of any source; *found says.
 static bool find_stored(struct design_truth *truth, const char *experiment, const char *name, const char *law,
                         bool anywhere, struct arena *arena, bool *found, struct error *error) {
   *found = false;

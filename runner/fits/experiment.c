@@ -312,7 +312,7 @@ static void put_failure(const struct fitting *fitting, const struct spec_fit *en
   json_object_end(array);
 }
 
-// Fits the entries that are asked for. The first error is kept, the others are told at once.
+// Fits the entries that are asked for. The first error is kept, the others are reported at once.
 static bool fit_entries(const struct fitting *fitting, struct fitted_list *list, struct error *error) {
   struct arena arena = {0};
   const struct spec_fit own = spec_fit_of_law(fitting->options->law);

@@ -49,7 +49,7 @@ static bool same_identifier(const char *a, const char *b) {
   return *a == *b;
 }
 
-// The fit's name, told apart from those before it; of one by a column without its last bracket, for identifiers.
+// The fit's name, distinguished from those before it; of one by a column without its last bracket, for identifiers.
 static const char *export_name_of(struct arena *arena, const struct fit_result *results, size_t place,
                                   enum export_language language) {
   const char *name = results[place].name;

@@ -127,7 +127,7 @@ static struct named_row *sorted_rows(struct arena *arena, const struct table *ta
 
 static void add_word(struct text *text, const char *word) { text_format(text, "%s%s", text->length ? ", " : "", word); }
 
-// Rows are told by their names: the file's own (run_id, id), else their numbers.
+// Rows are identified by their names: the file's own (run_id, id), else their numbers.
 static void compare_tables(const struct table *old, const struct table *new, struct import_change *change) {
   struct arena arena = {0};
   bool *differs = arena_array(&arena, new->column_count + 1, sizeof *differs);

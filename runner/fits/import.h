@@ -8,8 +8,8 @@ struct import_request {
   const char *map, *where;  // columns by other names, rows to take; NULL: as they are, all
 };
 
-// What an import replaced: counts of rows, which are told apart by their names (the file's own run_id or id, else their
-// numbers).
+// What an import replaced: counts of rows, which are distinguished by their names (the file's own run_id or id, else
+// their numbers).
 struct import_change {
   bool there, same;  // a table of this name; with the same rows and columns
   size_t added, removed, changed;

@@ -50,7 +50,7 @@ bool law_open(struct law *law, const char *name_or_path, struct error *error);
 // The finished runs of the spec's experiment, one row each, with every run column. table_free in either case.
 bool finished_runs_table(const struct spec *spec, struct store *store, struct table *table, struct error *error);
 
-// A fit, and what claims need of it beside its result.
+// A fit, and what claims need of it besides its result.
 struct fitted {
   struct fit_result result;
   // [result.bootstrap], in the result's arena: the error on held-out rows of every resample, of coefficients and

@@ -68,7 +68,7 @@ static const char *key_text(struct arena *arena, const struct entry_key *key, co
   }
 }
 
-// What the fit settled on stands in the place of what was asked for.
+// What the fit settled on takes the place of what was asked for.
 static const char *settled(struct arena *arena, const char *key, const struct fit_result *result) {
   char objective[OBJECTIVE_TEXT];
   objective_text(result->objective_kind, objective);

@@ -15,7 +15,7 @@ void fit_made_fill(struct fit_result *result, const struct fit_options *options,
 // Whether an option ("--where") changes what a fit is, and not only how it is shown or kept.
 bool fit_option_matters(const char *option);
 
-// False with an error when the data are not those that were expected; another version is told on standard error.
+// False with an error when the data are not those that were expected; another version is reported on standard error.
 bool fit_made_compare(const struct fit_made *expected, const struct fit_made *made, struct error *error);
 
 // What the fit sees of a table, as a digest: names of rows, and their cells in these columns (those that are there).

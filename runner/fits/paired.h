@@ -7,7 +7,7 @@
 // the caller ignores are neither.
 //
 // Pairs. A run of each group with the same shared settings, both done with a loss. More than one run of a group with
-// the same shared settings cannot be told apart: they are left out and counted.
+// the same shared settings cannot be distinguished: they are left out and counted.
 //
 // Matching. Without one, losses at the runs' ends are compared. At matched flops, tokens or train_seconds x: the losses
 // at the largest x that both reach. At matched loss: the flops (or tokens, train_seconds) that each needs for the
@@ -117,7 +117,7 @@ void paired_say_verdict(const struct paired *paired, struct text *out);
 void paired_json(const struct paired *paired, struct json_writer *json);
 // The figure of the differences, in the arena; it points into `paired` too.
 void paired_figure(const struct paired *paired, const char *name, struct arena *arena, struct figure *figure);
-// Draws it as FOLDER/NAME.svg, which is told on standard error.
+// Draws it as FOLDER/NAME.svg, which is reported on standard error.
 bool paired_draw(const struct paired *paired, const char *name, const char *folder, struct error *error);
 
 // What an entry of a spec's `comparisons` asks for, of this experiment.

@@ -22,7 +22,7 @@ struct predict_point {
 };
 
 struct predict_allocation {
-  const struct law_input *inputs;  // beside N, D and C
+  const struct law_input *inputs;  // besides N, D and C
   size_t input_count;
   struct allocation allocation;
   const struct outside *outside;

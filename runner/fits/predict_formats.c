@@ -8,7 +8,7 @@
 #include "runner/fits/format_capacity.h"
 #include "runner/fits/predict_internal.h"
 
-// The column that tells formats apart, in the order: named in --formats COLUMN=..., format, the only category column.
+// The column that distinguishes formats, in the order: named in --formats COLUMN=..., format, the only category column.
 static bool find_column(struct predict_report *report, const char **list, struct error *error) {
   const struct law *law = report->law;
   const char *only = NULL;

@@ -57,7 +57,8 @@ bool number_of_format(const char *column) {
   return known && known->of_format && known->type == TYPE_REAL;
 }
 
-// What follows from a format: its parts, bits and errors, as the store has them beside runs. MISSING for other columns.
+// What follows from a format: its parts, bits and errors, as the store has them next to runs. MISSING for other
+// columns.
 static bool value_of_format(struct predict_report *report, const char *column, const struct format *format,
                             struct value *value, struct error *error) {
   const struct run_column *known = run_column_find(column);

@@ -1,5 +1,5 @@
 // A fit on one screen: what was asked for first, then how the fit stands, then each problem once. What does not fit is
-// counted, and stands behind --details.
+// counted, and is behind --details.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

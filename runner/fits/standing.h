@@ -11,7 +11,7 @@ struct standing {
   const char *unknown;  // why the file's runs have no ids, or NULL; the experiment is then taken as stored
 };
 
-// Makes `store` show the experiment as the file has it, and counts. A stored spec stands as it was stored. False with
+// Makes `store` show the experiment as the file has it, and counts. A stored spec is as it was stored. False with
 // an error when the store cannot be read; texts are in the arena.
 bool standing_find(const struct spec *spec, struct store *store, struct arena *arena, struct standing *standing,
                    struct error *error);

@@ -1,4 +1,4 @@
-// A process beside `isoloss run` that looks at its store every few seconds like any other reader, so that the
+// A process next to `isoloss run` that looks at its store every few seconds like any other reader, so that the
 // coordinator never waits for it: it writes the curves for TensorBoard, and tells a command of runs that failed.
 #pragma once
 #include <sys/types.h>

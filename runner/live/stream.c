@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Where the id stands among the runs, or would stand.
+// Where the id is among the runs, or would be.
 static size_t place_of(const struct stream *stream, const char *id) {
   size_t low = 0, high = stream->count;
   while (low < high) {

@@ -39,7 +39,7 @@ struct stream {
   size_t open;  // pending or running, when last looked at
   uint64_t looks;
   double next_all;  // when all runs are due; monotonic
-  size_t stopped;   // killed: the next isoloss run goes on with them
+  size_t stopped;   // killed: the next isoloss run continues with them
 };
 
 // Gives what the store has that was not given before, in the spec's order. An experiment that is not in the store has

@@ -61,7 +61,7 @@ static bool take_state(void *context, struct stream_run *run, struct error *erro
   (void)error;
   struct topic *topic = context;
   if (topic->begun) put_run(topic, run);
-  // One that goes on after all is followed from here.
+  // One that continues after all is followed from here.
   if (strcmp(run->state, "running") == 0 && run->last_step[METRIC_TRAIN] == NO_POINTS)
     run->last_step[METRIC_TRAIN] = run->last_step[METRIC_EVAL] = -1;
   return true;

@@ -6,7 +6,7 @@
 struct halving_group {
   size_t *runs;  // [count] of the plan, in its order: they differ in the axes of `over` and `average_over` alone
   size_t count;
-  size_t *candidates;             // [count] which of the candidates each run is of: what goes on, or not, as one
+  size_t *candidates;             // [count] which of the candidates each run is of: what continues, or not, as one
   size_t candidate_count;         // as many as runs, unless the rule averages over seeds, say
   int64_t steps;                  // of each
   int64_t rungs[HALVING_RUNGS];   // step of each rung; the losses there are those of the last evaluation up to it

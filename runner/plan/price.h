@@ -12,7 +12,7 @@ struct run_terms {
   const char *from;      // who states it, in words
   bool require_clean;
 };
-// Texts are the arena's or the spec's. False with an error where the file has mistakes, which are told.
+// Texts are the arena's or the spec's. False with an error where the file has mistakes, which are reported.
 bool run_terms_find(const struct spec *spec, struct arena *arena, struct run_terms *terms, struct error *error);
 
 // "3.01 EUR at 2.5 EUR an hour (price_per_hour of the spec)", in the arena; NULL where there is no price.

@@ -117,7 +117,7 @@ static void add(struct growth *g, const struct plan_record *record) {
   g->records[g->plan->count++] = *record;
 }
 
-// Where the setting at fault stands, or the whole value.
+// Where the setting at fault is, or the whole value.
 static const struct node *blame(const struct spec_stage_value *value, const struct error *error) {
   for (size_t e = 0; e < sizeof error->about / sizeof *error->about && error->about[e]; e++)
     for (size_t i = 0; i < value->settings.group_count; i++) {
@@ -138,7 +138,7 @@ static void tell_once(struct growth *g, const struct node *node) {
   g->told[g->told_count++] = node;
 }
 
-// Each value's first mistake is told, with the training that has it.
+// Each value's first mistake is reported, with the training that has it.
 static void refuse(struct growth *g, const struct spec_stage_value *value, const struct run_config *config,
                    const struct error *error) {
   if (is_told(g, value->node)) return;

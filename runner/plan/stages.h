@@ -1,5 +1,5 @@
 // Stages in a plan. Its runs are the trainings, then those of the first stage in the order of their parents, and so on;
-// where a value of a stage is none, the chain goes on from the parent.
+// where a value of a stage is none, the chain continues from the parent.
 #pragma once
 #include "runner/plan/plan.h"
 

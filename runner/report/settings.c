@@ -15,7 +15,7 @@ static int by_text(const void *left, const void *right) {
   return order ? order : (a->run > b->run) - (a->run < b->run);
 }
 
-// All that tells the run from others but its seed.
+// All that distinguishes the run from others but its seed.
 static const char *key_of(const struct report *report, const struct report_run *run, struct arena *arena) {
   struct text key = {0};
   char number[32];

@@ -1,7 +1,7 @@
 // Which task has a run's folder: a task that Slurm starts twice, and a run that two tasks have, are trained once.
 //
 // RUN/claim-G names the task, as "SUBMISSION/K"; it holds while that task's lease does. RUN/verdict.json is what the
-// task's job says of a run that did not come to a result: its event log tells the results. RUN/held, written by whoever
+// task's job says of a run that did not come to a result: its event log has the results. RUN/held, written by whoever
 // follows the marks of the store, asks the job to leave the run, or to stop it.
 #pragma once
 #include "results/store.h"
@@ -31,5 +31,5 @@ bool verdict_read(const char *folder, struct verdict *verdict, struct arena *are
 
 // What is asked of a run by its folder: MARK_NONE, MARK_PAUSED or MARK_CANCELLED, and by whom.
 enum run_mark held_read(const char *folder, char by[96]);
-// Asks it, or takes it back (MARK_NONE). Nothing is written where it stands so already.
+// Asks it, or takes it back (MARK_NONE). Nothing is written where it is so already.
 bool held_write(const char *folder, enum run_mark mark, const char *by, struct error *error);

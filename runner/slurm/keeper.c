@@ -83,7 +83,7 @@ static void *keep(void *argument) {
     if (now < beat + LEASE_BEAT_SECONDS) continue;
     beat = now;
     if (lease_beat(keeper->lease)) continue;
-    // Somebody believes us dead and goes on with our runs: nothing more may be written to them.
+    // Somebody believes us dead and continues with our runs: nothing more may be written to them.
     freeze_coordinator(keeper);
     worker_end_orphans(keeper->home);
     fprintf(stderr, "another job has taken over this task: everything is ended at once\n");

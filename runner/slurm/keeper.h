@@ -1,4 +1,4 @@
-// What goes on beside the coordinator of a job: it keeps the task's lease, watches the job's time, and tells the
+// What continues next to the coordinator of a job: it keeps the task's lease, watches the job's time, and tells the
 // coordinator what is asked of its runs. The thread of its own writes nothing but the lease and the job's private
 // store.
 #pragma once

@@ -50,7 +50,7 @@ bool generation_make(const char *folder, const char *name, int generation, const
   arena_free(&scratch);
   struct stat status = {0};
   if (!file_write_atomic(draft, text, strlen(text), error)) return false;
-  // Of a link whose answer was lost, the count of names tells.
+  // Of a link whose answer was lost, the count of names says.
   bool made = link(draft, path) == 0 || (stat(draft, &status) == 0 && status.st_nlink == 2);
   int code = errno;
   unlink(draft);

@@ -36,7 +36,7 @@ struct lease_holder lease_look(const char *folder, const char *name, double now)
 
 enum lease_answer { LEASE_TAKEN, LEASE_HELD, LEASE_FAILED };
 // Takes the lease when nobody has it or its holder has given it up. With `wait`, a holder that may be dead is watched
-// until it writes (LEASE_HELD) or has been silent for long enough. `holder` tells who has it. LEASE_FAILED comes with
+// until it writes (LEASE_HELD) or has been silent for long enough. `holder` says who has it. LEASE_FAILED comes with
 // an error. The texts must outlive the lease.
 enum lease_answer lease_take(struct lease *lease, const char *folder, const char *name, const char *owner, bool wait,
                              struct lease_holder *holder, struct error *error);

@@ -20,5 +20,5 @@ void slurm_status_json(const struct slurm_status *status, struct json_writer *js
 // False with an error when jobs are at work on any of these runs: `what` is not to be done to them ("removed"). The
 // locks of workers, which others ask for, do not reach to all machines.
 bool slurm_leaves_alone(const char *home, const char *const *ids, size_t count, const char *what, struct error *error);
-// The machine on which a job works on the run, in the arena; NULL: none does, as far as its lease tells.
+// The machine on which a job works on the run, in the arena; NULL: none does, as far as its lease says.
 const char *slurm_run_host(struct arena *arena, const char *home, const char *id);

@@ -181,7 +181,7 @@ static double deadline(const struct submission *submission) {
   return submission->time_seconds > 0 ? now + submission->time_seconds - submission->stop_before : 0;
 }
 
-// ---- what is told ----
+// ---- what is reported ----
 
 // The array's number, for whoever collects: the one who called sbatch may not have lived to write it down.
 static bool tell_job(struct work *work, struct error *error) {
@@ -266,7 +266,7 @@ static enum exit_code train(struct work *work, struct lease *lease, struct error
     text_add(&said, keeper.time_over ? "time" : outcome.interrupted ? "stopped" : "complete");
   lease_release(lease, text_string(&said));
   text_free(&said);
-  // Runs that failed are told by their verdicts: the job itself did what it should.
+  // Runs that failed are reported by their verdicts: the job itself did what it should.
   return error->code ? error->code : code == EXIT_RUNS_FAILED ? EXIT_DONE : code;
 }
 

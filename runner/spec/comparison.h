@@ -1,5 +1,5 @@
 // Comparisons of two groups of runs, as a spec's `comparisons` and `isoloss compare` ask for them. What the words mean
-// stands in runner/fits/paired.h.
+// is in runner/fits/paired.h.
 #pragma once
 #include <stddef.h>
 

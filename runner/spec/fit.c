@@ -102,7 +102,7 @@ static void read_list(struct spec_reader *reader, const struct entry_key *key, c
 
 // ---- single values ----
 
-// One of the objectives, by its fitter; the numbers that one of them lacks are told apart from an unknown word.
+// One of the objectives, by its fitter; the numbers that one of them lacks are distinguished from an unknown word.
 static const char *read_objective(struct spec_reader *reader, const struct entry_key *key, const struct node *node) {
   static const struct {
     const char *head, *needs, *numbers, *hint;

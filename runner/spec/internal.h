@@ -82,7 +82,7 @@ const struct expression *spec_read_expression(struct spec_reader *reader, const 
 // An error of expression_parse or expression_evaluate, at its place in the file.
 void spec_expression_error(const struct spec *spec, const struct node *node, const struct error *error,
                            const char *hint, struct diagnostics *diagnostics);
-// An expression that stands in a scalar's text from byte `start` on.
+// An expression that is in a scalar's text from byte `start` on.
 bool spec_check_names(struct spec_reader *reader, const struct node *node, int start,
                       const struct expression *expression, enum spec_name_set names);
 
@@ -115,7 +115,7 @@ void spec_check_spellings(struct spec_reader *reader);
 void spec_read_stage_axes(struct spec_reader *reader, const struct node *node, const struct stage *stage,
                           struct spec_sweep *settings);
 void spec_read_stages(struct spec_reader *reader, const struct node *node);
-// True after a diagnostic, where a field of a stage stands among those of trainings.
+// True after a diagnostic, where a field of a stage is among those of trainings.
 bool spec_refuse_stage_field(struct spec_reader *reader, const struct run_field *field, const struct node *key);
 
 // ---- from.c, sweep.c, fit.c, claims.c, comparisons.c, report.c, run.c, halving.c, trainer.c ----

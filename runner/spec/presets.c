@@ -63,7 +63,7 @@ static struct node *pair(struct arena *arena, const struct node *like, const cha
 
 // Puts one pair into a mapping that copy_of has made: by its key, else under a key that begins its dotted path
 // (model.width into model: {...}), else its parts under the dotted paths that are there (model: {width: 64} onto
-// model.width). What stands nowhere yet is added.
+// model.width). What is nowhere yet is added.
 static void put(struct laying *laying, struct node *into, struct node *key, struct node *value) {
   struct arena *arena = laying->arena;
   size_t length = strlen(key->text);

@@ -45,7 +45,7 @@ double slurm_time_seconds(const char *text) {
   return seconds >= 60 ? seconds : NAN;
 }
 
-// A scalar's text that stands on one line of a script; NULL after a diagnostic.
+// A scalar's text that is on one line of a script; NULL after a diagnostic.
 static const char *read_line(const struct node *node, const char *key, struct arena *arena,
                              struct diagnostics *diagnostics) {
   if (node->kind != NODE_SCALAR || node_is_null(node) || !*node->text) {

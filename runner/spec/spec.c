@@ -108,7 +108,7 @@ static void read_override(struct spec_reader *reader, const char *text) {
   spec->overridden[spec_field_index(field)] = true;
 }
 
-// corpus.files without a source means these files; beside the default one, too, whoever wrote it.
+// corpus.files without a source means these files; besides the default one, too, whoever wrote it.
 static void choose_files(struct spec_reader *reader) {
   struct spec *spec = reader->spec;
   const struct run_field *source = field_find("corpus.source", NULL), *files = field_find("corpus.files", NULL);

@@ -155,7 +155,7 @@ struct spec_halving {
   size_t over_count;
   const struct run_field *average[HALVING_AXES];  // runs that differ in these are decided together, by their mean loss
   size_t average_count;
-  double keep;               // share of the competitors that goes on, rounded up
+  double keep;               // share of the competitors that continues, rounded up
   double at[HALVING_RUNGS];  // shares of a run's steps, ascending
   size_t rung_count;
 };
@@ -208,7 +208,7 @@ struct spec {
   const struct node *slurm;  // `run: {slurm: ...}`, see slurm.h; NULL: not given
 };
 
-// What a command line says beside the spec. All zeroes: nothing.
+// What a command line says besides the spec. All zeroes: nothing.
 struct spec_choices {
   struct option_list set;  // "path=value"
   const char *preset;      // NULL: the spec as it is
@@ -251,7 +251,7 @@ size_t spec_field_index(const struct run_field *field);
 const struct run_field *spec_field_find(const struct spec *spec, const char *path);
 
 // Puts choice `choice` of a stage into the configuration of a run before it. False where that is no run of the stage:
-// the chain goes on without one. *value is where it was written.
+// the chain continues without one. *value is where it was written.
 bool spec_stage_choose(const struct spec_stage *stage, size_t choice, struct run_config *config,
                        const struct spec_stage_value **value);
 // Whether runs of this stage (NULL: trainings) are ends of the spec's chains, as far as their values tell: nothing

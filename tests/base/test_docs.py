@@ -102,6 +102,13 @@ check(not (found := [one for page in everywhere for one in words(ROOT, page, mis
 taught = [page for page in everywhere if page != "CHANGELOG.md"]
 check(not (found := [one for page in taught for one in words(ROOT, page, PLAIN)]), "words are plain", *found)
 
+# The README is one screen; its index has every page.
+check(len(read(os.path.join(ROOT, "README.md")).splitlines()) <= 66, "the README is one screen")
+index = read(os.path.join(ROOT, "docs", "README.md"))
+missing = [page for page in everywhere if page.startswith("docs/") and page != "docs/README.md"
+           and f"]({os.path.basename(page)}" not in index]
+check(not missing, "the index has every page", *missing)
+
 # Every name of docs/formats-names.md is a format.
 names = [name for row in re.findall(r"^\| (`.*?) \|", read(os.path.join(ROOT, "docs", "formats-names.md")), re.M)
          for name in re.findall(r"`([^`]+)`", row) if not name.startswith("..")]

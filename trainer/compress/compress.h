@@ -86,15 +86,16 @@ bool compress_set_bits(struct compress_settings *settings, int bits);
 // Checks combinations and parses the format into the arena. False and the reason when the method cannot take the format
 // or the settings contradict each other (EXIT_USAGE_ERROR).
 bool compress_resolve(struct compress_settings *settings, struct arena *arena, struct error *error);
-// The canonical text of resolved settings, which tells two compressions apart: "gptq format=absmax-int4 damping=0.01
+// The canonical text of resolved settings, which distinguishes two compressions: "gptq format=absmax-int4 damping=0.01
 // order=natural clip=none range=grid". Only fields that the method reads; equal formats have equal names.
 const char *compress_canonical(const struct compress_settings *resolved, struct arena *arena);
 // The format that activations have when the compressed model is evaluated: the part of the settings' format that is not
 // of the weights. NULL: none.
 const struct format *compress_activations(const struct compress_settings *resolved, struct arena *arena);
-// The format in which training goes on with what a compression left: its weights' part is what the weights were brought
-// to, what was pruned included; activations as in the settings' format, else as in that of the training (`trained`,
-// NULL: none). NULL where weights are not trained in such a format (grids of the method's own). In the arena.
+// The format in which training continues with what a compression left: its weights' part is what the weights were
+// brought to, what was pruned included; activations as in the settings' format, else as in that of the training
+// (`trained`, NULL: none). NULL where weights are not trained in such a format (grids of the method's own). In the
+// arena.
 const struct format *compress_format(const struct compress_settings *resolved, const struct format *trained,
                                      struct arena *arena);
 

@@ -10,7 +10,7 @@ static double quadratic(const double *x, const float *h, int64_t n, int64_t outp
   double *y = arena_array(arena, (size_t)outputs, sizeof *y), sum = 0;
   for (int64_t i = 0; i < n; i++) rows[i] = x + i * outputs;
   for (int64_t i = 0; i < n; i++) {
-    // Half the diagonal and what stands before it, twice, is the whole form.
+    // Half the diagonal and what is before it, twice, is the whole form.
     for (int64_t o = 0; o < outputs; o++) y[o] = 0.5 * (double)h[i * n + i] * x[i * outputs + o];
     for (int64_t j = 0; j < i; j++) coefficients[j] = -(double)h[i * n + j];
     subtract_rows(y, rows, coefficients, (int)i, outputs);

@@ -3,7 +3,7 @@
 // choice is worth is asked of the caller, for instance the KL divergence of the model that it makes.
 //
 // The state between generations is a choice and its worth, and a generation depends on nothing but these, its number
-// and the seed: a search that was stopped after any generation goes on to the same bits.
+// and the seed: a search that was stopped after any generation continues to the same bits.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-// The common part of every corpus; see corpus.h. What differs stands behind struct corpus_ops.
+// The common part of every corpus; see corpus.h. What differs is behind struct corpus_ops.
 #include "trainer/data/corpus.h"
 
 #include <math.h>

@@ -28,7 +28,7 @@ struct documents {
   size_t count, capacity;
   size_t validation_count;  // after documents_split: the first so many are validation
   uint64_t bytes;
-  const char *rule;  // how documents were told apart, for the manifest
+  const char *rule;  // how documents were distinguished, for the manifest
   bool cut;          // into pieces, since there are few
   size_t whole;      // documents before they were cut
   struct arena arena;
@@ -39,11 +39,11 @@ struct documents {
 // ends, so that it holds about 20 pieces and is never one document by chance. `paths` are plain files.
 bool documents_of_files(struct documents *documents, char *const *paths, size_t count, double validation_fraction,
                         struct error *error);
-// Documents of one text file with a file of uint64 ends beside it (named sources).
+// Documents of one text file with a file of uint64 ends next to it (named sources).
 bool documents_of_source(struct documents *documents, const char *text_path, const char *bounds_path,
                          struct error *error);
 // Files of tokens (raw little-endian, or .npy of one axis), `width` bytes a token, in blocks that stand in for
-// documents. FILE.mask beside a file holds a byte a token, 1 where it counts as a target; with it, *has_mask is set.
+// documents. FILE.mask next to a file holds a byte a token, 1 where it counts as a target; with it, *has_mask is set.
 bool documents_of_tokens(struct documents *documents, char *const *paths, size_t count, int width, bool *has_mask,
                          struct error *error);
 // Hashes, splits and orders: validation documents first, then training ones. The split of a document depends on its own

@@ -1,4 +1,5 @@
-// Named text sources: built by the Python program that ships beside (trainer/corpora/build_corpus.py) into the cache.
+// Named text sources: built by the Python program that ships with isoloss (trainer/corpora/build_corpus.py) into the
+// cache.
 #pragma once
 #include "trainer/data/corpus.h"
 

@@ -221,7 +221,7 @@ static const struct corpus_ops prepared_ops = {.close = prepared_close,
                                                .check_targets = prepared_check_targets,
                                                .verify = prepared_verify};
 
-// The tokenizer that the header names; a sentencepiece model lies beside the tokens.
+// The tokenizer that the header names; a sentencepiece model lies next to the tokens.
 static bool open_tokenizer(struct prepared *source, const char *path, struct error *error) {
   const struct token_file_header *header = source->train.header;
   if (starts_with(header->tokenizer, "sentencepiece")) {

@@ -21,7 +21,7 @@ enum { DEFAULT_PIECES = 4096, FEWEST_PIECES = 260, MOST_PIECES = 1 << 20, BYTES_
 
 static bool check_source(struct corpus_request *request, const struct run_config *config, struct error *error) {
   const char *source = config->corpus.source;
-  // Files given, the default source means them; another name beside them is a contradiction.
+  // Files given, the default source means them; another name besides them is a contradiction.
   bool files = config->corpus.files && *config->corpus.files;
   if (files && strcmp(source, "gcide") == 0) source = "files";
   request->name = source;
@@ -180,7 +180,7 @@ bool request_find_files(struct corpus_request *request, struct arena *arena, str
         globfree(&found);
         return false;
       }
-      // Masks lie beside the tokens that they belong to; folders among the matches are passed over.
+      // Masks lie next to the tokens that they belong to; folders among the matches are passed over.
       if (folder || (request->tokenizer == TOKENIZER_NUMBERS && ends_with(path, ".mask"))) continue;
       files = arena_grow(arena, files, count, count + 1, sizeof *files);
       files[count++] = arena_string(arena, path);

@@ -1,4 +1,4 @@
-// What stands behind struct corpus: one table of functions for each kind of source (prepared text, zipfmem, markov2,
+// What is behind struct corpus: one table of functions for each kind of source (prepared text, zipfmem, markov2,
 // suites, text with suites in it, mixtures). Private to trainer/data.
 #pragma once
 #include "trainer/data/corpus.h"

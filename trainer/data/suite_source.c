@@ -1,5 +1,5 @@
 // suites: the tasks of suites.h as a corpus of their own. A window is a record of one task, drawn anew for each; only
-// answers count. They follow from what stands before them, so that the loss of a model that knows the tasks is 0.
+// answers count. They follow from what is before them, so that the loss of a model that knows the tasks is 0.
 #include <stdlib.h>
 
 #include "trainer/data/source.h"

@@ -1,5 +1,5 @@
 // The optimizers: a file each and an entry of `optimizers`. What a spec may say of one, the state that it keeps, and
-// its step, which is made of entries of the ops table alone and so runs on every backend. docs/optimizers.md tells how
+// its step, which is made of entries of the ops table alone and so runs on every backend. docs/optimizers.md says how
 // to add one.
 #pragma once
 #include "kernels/ops.h"
@@ -82,7 +82,7 @@ bool optimizer_resolve(struct run_config *config, struct error *error);
 // The path of a field that the configuration's optimizer reads and that is auto still; NULL: it is resolved.
 const char *optimizer_unresolved(const struct run_config *config);
 
-// Whether the configuration's optimizer goes with the format of a training; the error tells which do.
+// Whether the configuration's optimizer goes with the format of a training; the error says which do.
 bool optimizer_takes(const struct run_config *config, const struct format *format, struct error *error);
 
 // Of a resolved configuration. The elements of an array of the state, its bytes, rounded up to DEVICE_ALIGNMENT, and
@@ -90,7 +90,7 @@ bool optimizer_takes(const struct run_config *config, const struct format *forma
 int64_t optimizer_elements(const struct run_config *config, int array);
 int64_t optimizer_array_bytes(const struct run_config *config, int array);
 int64_t optimizer_state_bytes(const struct run_config *config);
-// Device memory that a step takes beside the state: for the largest matrix.
+// Device memory that a step takes besides the state: for the largest matrix.
 int64_t optimizer_step_scratch_bytes(const struct run_config *config);
 // Words of the state of all matrices before the one at that place in their order.
 int64_t optimizer_matrix_offset(const struct run_config *config, int matrix);

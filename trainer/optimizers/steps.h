@@ -14,14 +14,14 @@ void optimizer_move_rest(const struct optimizer_step *step);
 // The moments of the blocks' matrices by the gradients, and the directions that follow, where the gradients were.
 void optimizer_take_directions(const struct optimizer_step *step, struct momentum momentum);
 // The clipped gradient of one matrix, where the gradient was. `kept`, when not NULL, is float32 of the matrix's size:
-// it becomes that gradient plus what it was, and so does what stands where the gradient was.
+// it becomes that gradient plus what it was, and so does what is where the gradient was.
 void optimizer_clip(const struct optimizer_step *step, const struct optimizer_matrix *matrix, float *kept);
 // Adam's moments m, v [count] of a gradient that was clipped already, and in u the direction m^ / (sqrt(v^) + eps),
 // with the betas of the run's fields; `steps` counts this one. `type` is that of m and v, first as optimizer_tensor has
 // it.
 void optimizer_adam_direction(const struct optimizer_step *step, int64_t count, int64_t steps, const float *gradient,
                               void *m, void *v, enum dtype type, int64_t first, float *u);
-// Moves the matrices against what stands where their gradients were:
+// Moves the matrices against what is where their gradients were:
 //   p <- p - lr weight_decay p - lr s d,  s = 0.2 sqrt(max(rows, columns)) for match-rms-adamw (Liu et al. 2025), so
 //   that steps are of AdamW's size, or sqrt(max(1, rows / columns)) for original; both as torch.optim.Muon has them.
 //   1 of an optimizer that does not read train.lr_scale.

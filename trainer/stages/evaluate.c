@@ -79,7 +79,7 @@ static bool compare_windows(struct stage_work *work, struct two_models *two, str
 
 // ---- greedy decoding ----
 
-// The first model goes on from the windows' first `prompt` tokens; `tokens` [windows, context] gets what it writes.
+// The first model continues from the windows' first `prompt` tokens; `tokens` [windows, context] gets what it writes.
 static bool decode(struct two_models *two, int64_t windows, int64_t prompt, int64_t count, int32_t *tokens,
                    struct error *error) {
   const struct run_config *c = &two->models[0]->config;

@@ -1,4 +1,4 @@
-// The stage evaluate: the model of a chain beside the training that the chain began with, on the same validation
+// The stage evaluate: the model of a chain next to the training that the chain began with, on the same validation
 // tokens: loss, KL divergence, agreement of the likeliest tokens, recovery of accuracy, how long greedy decoding stays
 // the same. See stage.h for what each function is.
 #pragma once

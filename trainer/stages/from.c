@@ -18,7 +18,7 @@ bool from_stage_resolve(struct run_config *config, const struct corpus_facts *fa
 
 double from_stage_forward_tokens(const struct run_config *config, const struct corpus_facts *facts) {
   (void)config, (void)facts;
-  return 0;  // beside the final evaluation
+  return 0;  // besides the final evaluation
 }
 
 static bool open_folder(struct stage_work *work, struct model_folder *folder, struct error *error) {

@@ -32,7 +32,7 @@ bool plant_stage_resolve(struct run_config *config, const struct corpus_facts *f
 
 double plant_stage_forward_tokens(const struct run_config *config, const struct corpus_facts *facts) {
   (void)config, (void)facts;
-  return 0;  // beside the final evaluation
+  return 0;  // besides the final evaluation
 }
 
 // ---- which channels ----

@@ -1,4 +1,4 @@
-// Sensitivities that are measured once for a parent and settings, and kept beside the parent's checkpoint (kept.h) for
+// Sensitivities that are measured once for a parent and settings, and kept next to the parent's checkpoint (kept.h) for
 // all runs after it that ask for the same.
 #pragma once
 #include "trainer/stages/sensitivity.h"

@@ -24,7 +24,7 @@ struct stage {
   // Settings of which a mapping must give one, or it would do nothing: their paths, ends with NULL. NULL: none.
   const char *const *needs;
   int version;  // raised by hand when a change of the stage changes its results: part of its runs' identity
-  // Whether these settings are those of no stage at all: the chain goes on with the parent itself.
+  // Whether these settings are those of no stage at all: the chain continues with the parent itself.
   bool (*skips)(const struct run_config *config);
   // Fills what is auto and checks what can be known before anything starts. The parent's settings are resolved. Texts
   // that it sets live in the arena. False with an error that names the fields at fault (error_about).
@@ -46,7 +46,7 @@ struct stage {
   bool (*becomes)(struct run_config *config, struct arena *arena, struct error *error);
   // Tokens that go forward through the model, for the estimate of time; `facts` may not be known.
   double (*forward_tokens)(const struct run_config *config, const struct corpus_facts *facts);
-  // Libraries beside the device's own that its numbers depend on, with their versions, for the record of the run: in
+  // Libraries besides the device's own that its numbers depend on, with their versions, for the record of the run: in
   // words, in the arena; NULL: none. May be NULL.
   const char *(*libraries)(const struct run_config *config, struct arena *arena);
   // How many steps its `step` events count, of one that does not train. NULL: none.

@@ -27,9 +27,9 @@ bool tune_stage_begins(const struct run_config *config) {
   return !tune_stage_skips(config) && strcmp(config->tune.weights, TUNE_INITIAL) == 0;
 }
 
-// ---- its fields beside a training's ----
+// ---- its fields besides a training's ----
 
-// The training's field that a field of this stage stands in place of: train.lr of tune.lr. NULL: none.
+// The training's field that a field of this stage takes the place of: train.lr of tune.lr. NULL: none.
 static const struct run_field *trained_field(const struct run_field *field) {
   char path[64];
   if (!field->stage || strcmp(field->stage, TUNE_STAGE) != 0) return NULL;

@@ -88,7 +88,7 @@ bool stage_values(struct stage_work *work, const struct stage_source *source, st
   return fine;
 }
 
-// ---- a training that goes on from another run ----
+// ---- a training that continues from another run ----
 
 bool stage_corpora_agree(const struct corpus *before, const struct corpus *now, struct error *error) {
   const struct tokenizer *a = corpus_tokenizer(before), *b = corpus_tokenizer(now);

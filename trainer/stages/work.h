@@ -21,7 +21,7 @@ struct stage_work {
   const char *parent_format;           // what the parent's model still does to activations, see format_after_weights
   volatile sig_atomic_t *stop_asked;   // or NULL
   bool stopped;                        // work came back since it was asked to
-  const char *note_key, *note;         // a text of `done` beside its numbers, or NULL
+  const char *note_key, *note;         // a text of `done` besides its numbers, or NULL
   const struct stage_number *results;  // of the stage's own (results.h), in the arena; NAN: left out
   size_t result_count;
 };
@@ -86,7 +86,7 @@ struct layer_result {
 };
 bool report_layer(struct stage_work *work, const struct layer_result *result, struct error *error);
 
-// A number of `done` beside the loss; NAN: left out.
+// A number of `done` besides the loss; NAN: left out.
 struct stage_number {
   const char *key;
   double value;

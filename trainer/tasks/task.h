@@ -1,6 +1,6 @@
 // Tasks: what a run does, where it is not the training of a language model. A task is a folder of its own: a table of
 // the fields that a spec may give, a table of what its runs report, and a program that works and prints events. Plans,
-// ids, the store, laws, claims and figures go by these tables and know no task by name. docs/tasks.md tells how to add
+// ids, the store, laws, claims and figures go by these tables and know no task by name. docs/tasks.md says how to add
 // one. (What works is in program.h: the front links the tables alone.)
 #pragma once
 #include "trainer/config.h"

@@ -264,7 +264,7 @@ shared_pointer<T> shared_memory(size_t offset, size_t count) {
   return {part.begin, part};
 }
 
-// A shared array of the kernel's own; arrays of one type and count are told apart by TAG.
+// A shared array of the kernel's own; arrays of one type and count are distinguished by TAG.
 template <class T, int COUNT, int TAG>
 shared_pointer<T> shared_array() {
   static const char key = 0;

@@ -56,7 +56,7 @@ static int by_likeness(const void *a, const void *b) {
 // A random input that is left, then those left that are most like it: piece after piece.
 static void order_by_gram(const double *cosines, int64_t inputs, int64_t alpha, uint64_t seed, uint64_t neuron,
                           int32_t *order, struct likeness *left) {
-  int32_t *pool = order;  // what is left stands behind what is placed
+  int32_t *pool = order;  // what is left is behind what is placed
   for (int32_t i = 0; i < inputs; i++) pool[i] = i;
   shuffle(pool, inputs, seed, neuron);
   for (int64_t child = 0; child < alpha; child++) {
