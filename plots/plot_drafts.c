@@ -105,6 +105,7 @@ bool plot_drafts_vs_nodes(struct arena *arena, const struct plot_data *data, str
     return false;
   }
   figure->x = figure_axis("nodes of a draft tree", NULL, SCALE_LOG, view.ticks);
+  figure->y.scale = SCALE_LINEAR;  // what grows with ln P is straight
   figure->title = "Accepted tokens against draft nodes";
   figure->caption =
       arena_format(arena,

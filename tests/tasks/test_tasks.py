@@ -95,6 +95,37 @@ def a_killed_run_begins_anew_to_the_same_result():
 
 
 @case
+def claims_compare_at_a_matched_result():
+    """Error over steps is a line a seed and method; the difference of the lines is computed here anew."""
+    write("matched.yaml", """experiment: matched
+task: descent
+base: {descent: {dimension: 4}}
+sweep:
+  - grid: {descent.method: [gradient], descent.condition: [3, 10, 30], seed: &seeds {seeds: 6}}
+  - grid: {descent.method: [momentum], descent.condition: [10, 40, 160, 640], seed: *seeds}
+claims:
+  - {claim: "descent.error[\\"descent.method == 'gradient'\\"] < descent.error[\\"descent.method == 'momentum'\\"]",
+     match_on: descent.steps, ignore: descent.condition}
+""")
+    check(run("run", "matched.yaml").code == 0, "run")
+    lines, outside, cells = {}, 0, []
+    for row in document("runs", "matched"):
+        lines.setdefault((row["descent.method"], row["seed"]), []).append((row["descent.steps"], row["descent.error"]))
+    for seed in range(6):
+        left, differences = sorted(lines["gradient", seed]), []
+        for x, y in lines["momentum", seed]:
+            around = [(a, b) for a, b in zip(left, left[1:]) if a[0] <= x <= b[0]]
+            outside += not around
+            if around:
+                (x0, y0), (x1, y1) = around[0]
+                differences.append(y - (y0 + (y1 - y0) * (x - x0) / (x1 - x0)))
+        cells += [sum(differences) / len(differences)] if differences else []
+    told = run("fit", "matched.yaml").out
+    check(len(cells) == 6 and f"right less left: {sum(cells) / 6:+.4f}, mean over 6 ladders" in told, cells, told)
+    check(outside > 0 and f"{outside} left out that would be extrapolations" in told, outside, told)
+
+
+@case
 def the_page_quotes_the_example():
     """Each piece of code in docs/tasks.md, from "Add a task" on, stands in the example's files."""
     root = os.path.dirname(EXPERIMENTS)
