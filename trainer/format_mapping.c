@@ -19,7 +19,7 @@ static bool read_recipe(const struct node *node, struct representation_reader *r
   if (recipe < 0) {
     error_set(error, EXIT_USAGE_ERROR, "'%s' is no recipe", node->text);
     return error_hint(error, nearest_name(node->text, recipe_words, RECIPES),
-                      ": there are quest, lsq, ste, clip and absmax");
+                      ": there are quest, lsq, ste, clip, absmax and seq");
   }
   reader->recipe = (enum recipe)recipe;
   return true;

@@ -282,7 +282,7 @@ void weight_format_learned(struct weight_format *format, float *values, float *d
 static float scale_of(float parameter) { return fmaxf(fabsf(parameter), 1e-12f); }
 
 // The scale behind entry `entry`; when it is not set, the best one for Gaussian data of the operand's root mean square,
-// of its first window.
+// or the one that reaches its largest magnitude (SEQ), of its first window.
 static float learned_scale(struct device *device, struct weight_format *format, int entry, const struct operand_call *o,
                            const struct scratch *scratch) {
   if (!format->learned) {
@@ -299,12 +299,17 @@ static float learned_scale(struct device *device, struct weight_format *format, 
                                    .scratch = scratch->rows};
     int64_t rows = o->windows.count > 1 ? o->windows.rows : o->rows;
     device_run(device, format->level->statistics, &call, rows, 8);
-    double squares = 0;
-    for (int64_t row = 0; row < rows; row++) squares += scratch->row_squares[row];
+    double squares = 0, absmax = 0;
+    for (int64_t row = 0; row < rows; row++) {
+      squares += scratch->row_squares[row];
+      absmax = fmax(absmax, (double)scratch->row_absmax[row]);
+    }
     double rms = sqrt(squares / (double)(rows * o->quantizer->columns));
     const struct format *f = format->plan.format;
     const struct grid *grid = &f->operands[entry < WEIGHT_PARTS ? OPERAND_WEIGHTS : OPERAND_ACTIVATIONS].grid;
     *value = (float)(fmax(rms, 1e-12) * grid_gaussian_scale(grid));
+    if (o->quantizer->first_of_absmax > 0)
+      *value = (float)(fmax(absmax, 1e-12) * (double)o->quantizer->first_of_absmax);
   }
   return scale_of(*value);
 }

@@ -229,6 +229,7 @@ inline struct tensor_statistics *tensor_statistics_of(struct device *device, con
   t.measured = measured || learned;
   t.unset_only = learned && !measured;
   if (learned) t.first_scale = grid_gaussian_scale(&o.representation->grid);
+  t.first_of_absmax = (double)q.first_of_absmax;
   const tensor_choice *chosen = nullptr;
   if (selects) {
     const struct sparsity *sparsity = &o.representation->sparsity;

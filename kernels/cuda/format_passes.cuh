@@ -33,7 +33,8 @@ struct tensor_call {
   bool measured;                   // rows have been measured
   bool band;                       // where the selection blocks gradients is wanted
   bool unset_only;                 // rows have been measured only if the learned scale was 0
-  double first_scale;              // of a learned scale, over the root mean square
+  double first_scale;              // of a learned scale, over the root mean square ...
+  double first_of_absmax;          // ... or, above 0, over the largest magnitude
   int64_t tie_offset;              // of the tensor's first value in what was chosen from
   enum sparsity_backward backward;
   double backward_parameter, quantile;  // normal_quantile(1/2 + parameter)
@@ -106,7 +107,8 @@ __global__ void __launch_bounds__(TENSOR_THREADS)
   s.rms = (float)rms;
   if (learned) {
     if (value == 0) {
-      value = (float)(fmax(rms, 1e-12) * c.first_scale);
+      value = c.first_of_absmax > 0 ? (float)(fmax((double)s.absmax, 1e-12) * c.first_of_absmax)
+                                    : (float)(fmax(rms, 1e-12) * c.first_scale);
       learned[0] = value;
     }
     s.learned = learned_scale(value);
@@ -199,7 +201,7 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
 #pragma unroll
     for (int j = 0; j < OCTET; j++) {
       float z = x.at[j] * inverse, y = __fmul_rn(round_to_uniform(q, z, false, 0), scale);
-      float slope = z < q.low ? q.low : z > q.high ? q.high : __fadd_rn(__fmul_rn(y, inverse), -z);
+      float slope = z < q.learned_low ? q.low : z > q.learned_high ? q.high : __fadd_rn(__fmul_rn(y, inverse), -z);
       if (column + j < q.columns) sum += (double)(g.at[j] * slope);
     }
   }

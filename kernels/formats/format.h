@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "kernels/formats/windows.h"
 
 // ---- grids ----
 
@@ -68,9 +69,9 @@ enum scale_type {
   SCALE_E4M3_FLOOR,  // below, above
   SCALE_E4M3_CEIL,
 };
-static inline bool scale_type_is_e4m3(enum scale_type type) { return type >= SCALE_E4M3; }
+FORMAT_FUNCTION bool scale_type_is_e4m3(enum scale_type type) { return type >= SCALE_E4M3; }
 // OCP's rule and its variant: a power of two of the largest magnitude, whose factor multiplies it afterwards.
-static inline bool scale_type_is_of_exponent(enum scale_type type) {
+FORMAT_FUNCTION bool scale_type_is_of_exponent(enum scale_type type) {
   return type == SCALE_POWER_FLOOR || type == SCALE_POWER_EVEN;
 }
 struct scale {
@@ -123,6 +124,7 @@ enum estimator {
   ESTIMATOR_TRUST,  // |q(x) - x| at most half the grid's largest gap (QuEST); with two levels |x| <= outer * scale *
                     // high
   ESTIMATOR_LSQ,    // within the range, and the scale gets a gradient too
+  ESTIMATOR_SEQ,    // as LSQ, where |x| <= 0.99 of the range that the levels divide (ParetoQ; weights in 1 to 2 bits)
 };
 
 // ---- sparsity ----
@@ -177,8 +179,8 @@ struct representation {
 };
 
 // Recipes: how scale, transform and estimator go together when a text names only a grid.
-enum recipe { RECIPE_QUEST, RECIPE_LSQ, RECIPE_STE, RECIPE_CLIP, RECIPE_ABSMAX };
-#define RECIPES 5
+enum recipe { RECIPE_QUEST, RECIPE_LSQ, RECIPE_STE, RECIPE_CLIP, RECIPE_ABSMAX, RECIPE_SEQ };
+#define RECIPES 6
 
 enum operand { OPERAND_WEIGHTS, OPERAND_ACTIVATIONS, OPERAND_GRADIENTS };
 #define OPERANDS 3

@@ -255,7 +255,7 @@ static void describe_rounding(const struct representation *representation, enum 
                 : representation->hadamard.kind == HADAMARD_SIGNED ? " with fixed signs"
                                                                    : "");
   static const char *const estimators[] = {"straight-through gradients", "gradients within the range",
-                                           "QuEST's trusted gradients", "LSQ's gradients"};
+                                           "QuEST's trusted gradients", "LSQ's gradients", "ParetoQ's gradients (SEQ)"};
   text_format(out, "; %s", estimators[representation->estimator]);
 }
 

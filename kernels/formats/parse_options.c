@@ -138,6 +138,7 @@ static bool unknown_option(struct piece option, struct error *error) {
                                       "clip",
                                       "trust",
                                       "lsq",
+                                      "seq",
                                       "requantize",
                                       "tokens",
                                       "original",
@@ -153,7 +154,7 @@ static bool unknown_option(struct piece option, struct error *error) {
       " (there are: rms, absmax, learned, static(S); tensor, row, group(N), square(16); float, power-floor, "
       "power-even, power-round, power-ceil, e4m3-scale, e4m3-floor, e4m3-ceil; scale-max(S), four-over-six; "
       "nearest, stochastic, eden; hadamard, hadamard(N), random-hadamard, signed-hadamard, no-hadamard; ste, "
-      "clip, trust, lsq; of a format: requantize, tokens, original, token-hadamard, layers(...), "
+      "clip, trust, lsq, seq; of a format: requantize, tokens, original, token-hadamard, layers(...), "
       "high-precision(SHARE))");
 }
 

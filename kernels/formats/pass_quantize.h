@@ -632,9 +632,10 @@ static void learned_pass(const void *argument, int64_t begin, int64_t end, int w
     load_row(gradient, call->gradient_dtype, call->gradient, number * columns, columns);
     // What lies behind the row is 0, and so is its gradient.
     vfloat inverse = splat(1 / scale), low = splat(quantizer->low), high = splat(quantizer->high), sum = {0};
+    vfloat least = splat(quantizer->learned_low), most = splat(quantizer->learned_high);
     for (int64_t i = 0; i < columns; i += LANES) {
       vfloat z = load(row.x + i) * inverse, inside = load(row.y + i) * inverse - z;
-      vfloat slope = select_lanes(z < low, low, select_lanes(z > high, high, inside));
+      vfloat slope = select_lanes(z < least, low, select_lanes(z > most, high, inside));
       sum = fma_add(load(gradient + i), slope, sum);
     }
     call->row_sums[number] = (double)lane_sum(sum);

@@ -37,6 +37,9 @@ struct quantizer {
   // Gradient mask: |x - blend * y - center * scale| <= limit * scale. blend 1: trust; 0: range, around the grid's
   // center; limit infinite: no condition. Of vector grids |x| is the norm of a group.
   float blend, center, limit;
+  // Learned scales: where x / scale is within, the scale's gradient is q - z, else the least or greatest level.
+  float learned_low, learned_high;
+  float first_of_absmax;  // SEQ: the first scale over the largest magnitude; 0: the best for Gaussian data
   enum rounding rounding;
   int hadamard_block;    // 1: none
   bool hadamard_random;  // after signs ...
@@ -120,6 +123,8 @@ struct statistics_call {
 
 // LSQ (Esser et al. 2020): with z = x / scale and the grid's range [low, high],
 //   d y / d scale = q(z) - z inside, low or high outside;  d y / d x = 1 inside, 0 outside.
+// SEQ (ParetoQ, Liu et al. 2025): the same with 0.99 of the range that is divided into cells, 2 steps of int2 and 1.5
+// of ternary to either side; of two levels d y / d scale is the level, and d y / d x = 1 where |z| <= high.
 struct learned_call {
   const struct quantizer *quantizer;
   float scale;

@@ -97,6 +97,8 @@ static void take_scalar_scale(struct quantizer *q, const struct representation *
   // Of evenly spaced levels the mantissa is what follows the leading bit of the largest.
   int mantissa = grid->kind == GRID_FLOAT ? grid->mantissa_bits : q->reach_exponent > 0 ? q->reach_exponent : 0;
   if (scale->type == SCALE_POWER_EVEN) q->even_step = 1u << (22 - mantissa);
+  q->learned_low = (float)grid->low;
+  q->learned_high = (float)grid->high;
   // Half a cell's width is reached exactly in the middle between levels: leave room for rounding errors.
   const float room = 1 + 0x1p-18f;
   if (representation->estimator == ESTIMATOR_TRUST) {
@@ -106,6 +108,12 @@ static void take_scalar_scale(struct quantizer *q, const struct representation *
       q->blend = 1;
       q->limit = (float)(0.5 * grid_largest_gap(grid)) * room;
     }
+  } else if (representation->estimator == ESTIMATOR_SEQ) {
+    double divided = 0.5 * grid->count;  // steps to either side of 0
+    q->learned_high = grid->count == 2 ? 0 : (float)(0.99 * divided);
+    q->learned_low = -q->learned_high;
+    q->limit = (grid->count == 2 ? (float)grid->high : q->learned_high) * room;
+    if (grid->count > 2) q->first_of_absmax = (float)(1 / divided);
   } else if (representation->estimator == ESTIMATOR_CLIP || representation->estimator == ESTIMATOR_LSQ) {
     q->center = (float)(0.5 * (grid->high + grid->low));
     q->limit = (float)(0.5 * (grid->high - grid->low)) * room;

@@ -28,10 +28,11 @@ void recipe_apply(struct representation *representation, enum recipe recipe) {
       }
       break;
     case RECIPE_LSQ:
+    case RECIPE_SEQ:
       scale->rule = SCALE_LEARNED;
       scale->unit = SCALE_PER_TENSOR;
       scale->type = SCALE_FLOAT;
-      representation->estimator = ESTIMATOR_LSQ;
+      representation->estimator = recipe == RECIPE_SEQ ? ESTIMATOR_SEQ : ESTIMATOR_LSQ;
       break;
     case RECIPE_STE:
       scale->rule = SCALE_RMS;
@@ -175,8 +176,13 @@ static const char *scale_clash(const struct representation *representation, enum
     return "a group must hold whole vectors";
   if (grid->kind == GRID_NOISE && (scale->rule != SCALE_RMS || representation->rounding == ROUND_STOCHASTIC))
     return "noise is scaled by rms and has no rounding";
-  bool learned = scale->rule == SCALE_LEARNED, lsq = representation->estimator == ESTIMATOR_LSQ;
-  if (learned != lsq) return "a learned scale and the estimator lsq go together";
+  bool seq = representation->estimator == ESTIMATOR_SEQ;
+  bool learned = scale->rule == SCALE_LEARNED, lsq = representation->estimator == ESTIMATOR_LSQ || seq;
+  if (learned != lsq) return "a learned scale and the estimators lsq and seq go together";
+  if (seq &&
+      (operand != OPERAND_WEIGHTS || grid->kind != GRID_UNIFORM || grid->count > 4 || grid->low + grid->high != 0))
+    return "seq is of weights in int1, int2 or ternary: of more bits ParetoQ has lsq, and activations are given apart, as "
+           "w(seq-int2)a(int8)";
   if (learned && (operand == OPERAND_GRADIENTS || grid->kind != GRID_UNIFORM || scale->unit != SCALE_PER_TENSOR ||
                   scale->type != SCALE_FLOAT || representation->rounding == ROUND_STOCHASTIC))
     return "a learned scale is one float per tensor of weights or activations on an integer grid, to nearest";

@@ -6,6 +6,7 @@
 #include "runner/fits/category_check.h"
 #include "runner/fits/claim_names.h"
 #include "runner/fits/entry_check.h"
+#include "runner/plan/kept_blocks.h"
 #include "runner/plan/plan.h"
 #include "runner/plan/prunings.h"
 
@@ -36,6 +37,8 @@ static void check_one(struct checked *checked, const struct spec_options *option
     struct arena arena = {0};
     const char *coarse = checked->fine ? plan_prunings_doubt(&plan, &arena) : NULL;
     if (coarse) diagnostics_add(&checked->diagnostics, true, checked->path, 0, 0, NULL, "%s", coarse);
+    const char *no_blocks = checked->fine ? plan_kept_blocks_doubt(&plan, &arena) : NULL;
+    if (no_blocks) diagnostics_add(&checked->diagnostics, true, checked->path, 0, 0, NULL, "%s", no_blocks);
     arena_free(&arena);
     plan_free(&plan);
   } else if (checked->diagnostics.errors) {

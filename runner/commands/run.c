@@ -16,6 +16,7 @@
 #include "runner/fits/unused.h"
 #include "runner/live/follower.h"
 #include "runner/live/notices.h"
+#include "runner/plan/kept_blocks.h"
 #include "runner/plan/prunings.h"
 #include "runner/plan/validation.h"
 #include "trainer/trainer.h"
@@ -254,6 +255,8 @@ static enum exit_code run(const char *path, const struct run_options *options, s
     plan_print_validation(&plan, false, stderr);
     const char *coarse = plan_prunings_doubt(&plan, &arena);
     if (coarse) fprintf(stderr, "warning: %s\n", coarse);
+    const char *no_blocks = plan_kept_blocks_doubt(&plan, &arena);
+    if (no_blocks) fprintf(stderr, "warning: %s\n", no_blocks);
   }
   struct experiment_record experiment = {spec.name, spec.path, spec.source, spec.about};
   struct coordinator_set runs = {plan.count, &set, plan_set_describe, chosen};

@@ -8,6 +8,7 @@
 #include "results/columns.h"
 #include "runner/plan/grid.h"
 #include "runner/plan/halving.h"
+#include "runner/plan/kept_blocks.h"
 #include "runner/plan/print.h"
 #include "runner/plan/prunings.h"
 #include "runner/plan/stages.h"
@@ -344,6 +345,8 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   struct arena arena = {0};
   const char *coarse = plan_prunings_doubt(plan, &arena);
   if (coarse) fprintf(out, "warning: %s\n", coarse);
+  const char *no_blocks = plan_kept_blocks_doubt(plan, &arena);
+  if (no_blocks) fprintf(out, "warning: %s\n", no_blocks);
   arena_free(&arena);
   plan_print_halving(plan, out);
   plan_print_validation(plan, false, out);

@@ -195,7 +195,12 @@ static void same_up_to_sums(void) {
                                        "noise(0.3)[group(24)]",
                                        "lsq-int4",
                                        "lsq-int2-twos"};
-  static const char *const of_weights[] = {"sparse(0.5,rms(0.2))", "sparse(0.6,b-rms(0.3))", "sparse(0.6,a-b-rms(0.4))",
+  static const char *const of_weights[] = {"seq-int1",
+                                           "seq-int2",
+                                           "seq-ternary",
+                                           "sparse(0.5,rms(0.2))",
+                                           "sparse(0.6,b-rms(0.3))",
+                                           "sparse(0.6,a-b-rms(0.4))",
                                            "sparse(0.6,a-b-rms(0.4),global)+int4[no-hadamard]",
                                            "sparse(0.5,trust)+int4"};
   for (size_t i = 0; i < COUNT_OF(either); i++) {
@@ -249,6 +254,7 @@ static void layers(void) {
                                       "w(int4)a(int4[random-hadamard])",
                                       "w(int4[random-hadamard])a(int4[random-hadamard])",
                                       "lsq-w4a4",
+                                      "w(seq-int2)a(int8)",
                                       "mxfp4",
                                       "quartet-rtn",
                                       "quartet",

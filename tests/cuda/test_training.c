@@ -190,9 +190,15 @@ static void planned_memory(void) {
   const struct ops *planning, *ops = ops_find(TEST_BACKEND, &error);
   struct device *none, *device = ops ? ops->open(&options, &error) : NULL;
   if (!CHECK(device != NULL) || !CHECK(trainer_device_plan("cuda:3", 1, &planning, &none, &error))) return;
-  static const char *const formats[] = {"none",     "none",     "quartet-sr", "sparse(0.5,global,monotone)",
-                                        "lsq-w4a4", "fp8-mixed"};
-  for (int i = 0; i < 6; i++) {
+  static const char *const formats[] = {
+      "none",
+      "none",
+      "quartet-sr",
+      "sparse(0.5,global,monotone)",
+      "lsq-w4a4",
+      "fp8-mixed",
+      "w(nvfp4[square(16)])a(nvfp4)g(nvfp4[signed-hadamard(16)])[tokens,high-precision(0.5)]"};
+  for (int i = 0; i < 7; i++) {
     struct run_config c = configuration_of(formats[i], 2, i % 2 ? "float32" : "bfloat16", i == 1 ? "ffn" : "none");
     if (i == 1) c.model.vocabulary = 50000;
     if (i == 3) c.train.optimizer_state = "bfloat16";

@@ -38,8 +38,12 @@ int main(int argc, char **argv) {
     sum += squares[row];
   }
   statistics.rms = (float)sqrt(sum / (double)count);
-  struct quantize_call call = {
-      .quantizer = &quantizer, .statistics = &statistics, .from = x, .to = y, .scratch = scratch};
+  struct quantize_call call = {.quantizer = &quantizer,
+                               .statistics = &statistics,
+                               .rows = (int64_t)rows,
+                               .from = x,
+                               .to = y,
+                               .scratch = scratch};
   level->quantize(&call, 0, (int64_t)rows, 0);
   bool written = fwrite(y, sizeof *y, count, stdout) == count && fflush(stdout) == 0;
   free(x);

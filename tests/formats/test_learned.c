@@ -127,9 +127,78 @@ static void keeps_up_with_growth(void) {
   layer_free(&target);
 }
 
+// ParetoQ's SEQ, by its formulas: w_q = a (round(clip(w / a, -.99, .99) n - s) + s) / n, with n = 2 and s = 1/2 in two
+// bits, n = 1.5 and s = 0 ternary, and a sign(w) in one; a starts at the largest magnitude (in one bit near the mean
+// one). The learned number here is the step, a / n.
+static void check_seq(const char *format, double n, double s, double high) {
+  static float learned[LEARNED_SCALES], d_learned[LEARNED_SCALES], wq[OUTPUTS * INPUTS], y[ROWS * OUTPUTS],
+      d_w[OUTPUTS * INPUTS];
+  memset(learned, 0, sizeof learned);
+  memset(d_learned, 0, sizeof d_learned);
+  layer_learned = learned;
+  layer_d_learned = d_learned;
+  struct layer l = layer_make(format, isa_best(), 1, 0);
+  layer_learned = layer_d_learned = NULL;
+  bool one = n == 1;
+  double step = 0;
+  int64_t first = 0;
+  // Scales of training: some values lie beyond the range.
+  for (int part = 0; part < PARTS; first += part_outputs[part++]) {
+    double largest = 0;
+    for (int64_t i = first * INPUTS; i < (first + part_outputs[part]) * INPUTS; i++)
+      largest = fmax(largest, fabs((double)l.master[i]));
+    if (!one) CHECK_NEAR((double)learned[part] * n / largest, 1, 1e-6);
+    learned[part] *= one ? 1.0f : 0.45f;
+  }
+  l.ops->weight_prepare(l.device, l.weight, l.master, 1);
+  layer_run(&l, 0);
+  first = 0;
+  for (int part = 0; part < PARTS; first += part_outputs[part++]) {
+    // In one bit the levels are half a step from 0.
+    step = (double)learned[part];
+    double a = one ? step / 2 : step * n, gradient = 0;
+    for (int64_t j = first; j < first + part_outputs[part]; j++)
+      for (int k = 0; k < INPUTS; k++) {
+        double w = (double)l.master[j * INPUTS + k], z = w / a, of_a, d = 0;
+        double q = one ? (w > 0 ? 1 : -1) : (nearbyint(fmin(fmax(z, -0.99), 0.99) * n - s) + s) / n;
+        bool inside = fabs(z) <= (one ? 1 : 0.99);
+        of_a = one ? q : inside ? q - z : z < 0 ? -(n - s) / n : (n - s) / n;
+        if (!one && s == 0 && !inside) of_a = z < 0 ? -1 / n : 1 / n;  // ternary's levels are a / 1.5
+        for (int i = 0; i < ROWS; i++) d += (double)l.d_y[i * OUTPUTS + j] * (double)l.x[i * INPUTS + k];
+        wq[j * INPUTS + k] = (float)(q * a);
+        d_w[j * INPUTS + k] = inside ? (float)d : 0;
+        gradient += d * of_a * (one ? 0.5 : n);
+      }
+    CHECK_NEAR((double)d_learned[part], gradient / sqrt((double)(part_outputs[part] * INPUTS) * high), 2e-3);
+  }
+  for (int i = 0; i < ROWS; i++)
+    for (int j = 0; j < OUTPUTS; j++) {
+      double sum = 0;
+      for (int k = 0; k < INPUTS; k++) sum += (double)l.x[i * INPUTS + k] * (double)wq[j * INPUTS + k];
+      y[i * OUTPUTS + j] = (float)sum;
+    }
+  CHECK(distance(l.y, y, ROWS * OUTPUTS) < 1e-5);
+  CHECK(distance(l.d_weight, d_w, OUTPUTS * INPUTS) < 1e-5);
+  layer_free(&l);
+}
+
+static void stretched_elastic(void) {
+  check_seq("seq-w2", 2, 0.5, 1.5);
+  check_seq("seq-ternary", 1.5, 0, 1);
+  check_seq("seq-w1", 1, 0.5, 0.5);
+  static const char *const refused[] = {"seq-w3", "seq-w2a8", "a(seq-int2)", "seq-fp4-e2m1", "int2[seq]"};
+  for (int i = 0; i < 5; i++) {
+    struct arena arena = {0};
+    struct error error = {0};
+    CHECK(!format_parse(refused[i], &arena, &error) && error.code == EXIT_USAGE_ERROR);
+    arena_free(&arena);
+  }
+}
+
 int main(void) {
   RUN(learned_scales);
   RUN(below_zero);
   RUN(keeps_up_with_growth);
+  RUN(stretched_elastic);
   return check_end();
 }

@@ -17,6 +17,8 @@ static void identity_equals_plain(void) {
       "w(noise(1e-12)[hadamard])a(noise(1e-12)[hadamard])g(noise(1e-12)[random-hadamard-up-to(32)])[requantize]",
       "w(noise(1e-12)[random-hadamard])a(noise(1e-12)[random-hadamard])g(noise(1e-12))[requantize]",
       "g(noise(1e-12)[random-hadamard])[requantize]",
+      "g(noise(1e-12)[signed-hadamard])[requantize]",
+      "w(noise(1e-12))a(noise(1e-12))g(noise(1e-12)[signed-hadamard(16)])[tokens]",
       "w(noise(1e-12)[hadamard])a(noise(1e-12)[hadamard])g(noise(1e-12))[original]",
       "w(noise(1e-12)[hadamard])a(noise(1e-12)[hadamard])g(noise(1e-12))[original,token-hadamard]",
       "w(noise(1e-12)[hadamard])a(noise(1e-12)[hadamard])[original]",

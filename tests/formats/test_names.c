@@ -17,7 +17,7 @@ static const char *const patterns[] = {"",
                                        "sparse(0.8,journey)",
                                        "sparse(0.8,cubic(0.1,0.9),every(7),global)",
                                        "random-sparse(0.3,pass)"};
-static const char *const recipes[] = {"", "quest-", "lsq-", "ste-", "clip-", "absmax-"};
+static const char *const recipes[] = {"", "quest-", "lsq-", "ste-", "clip-", "absmax-", "seq-"};
 static const char *const options[] = {"",
                                       "[ste]",
                                       "[stochastic]",

@@ -39,6 +39,8 @@ static void canonical_names(void) {
       {"w2a4", "w2a4"},
       {"w4a4g8", "w4a4g8"},
       {"lsq-w4a4", "lsq-w4a4"},
+      {"seq-w2", "seq-w2"},
+      {"w(seq-ternary)a(int8)", "w(seq-ternary)a(int8)"},
       {"ste-w3", "ste-w3"},
       {"clip-w2a2", "clip-w2a2"},
       {"absmax-w8a8", "absmax-w8a8"},

@@ -30,8 +30,13 @@ static void represent(const struct representation *representation, const char *t
   uint8_t mask[ROWS * COLUMNS];
   float *scratch = arena_array(arena, (size_t)quantize_scratch(COLUMNS), sizeof *scratch);
   struct tensor_statistics statistics = {.absmax = 2, .rms = 1, .learned = 0.5f, .threshold = 1, .last_tie = -1};
-  struct quantize_call call = {
-      .quantizer = &quantizer, .statistics = &statistics, .from = x, .to = y, .mask = mask, .scratch = scratch};
+  struct quantize_call call = {.quantizer = &quantizer,
+                               .statistics = &statistics,
+                               .rows = ROWS,
+                               .from = x,
+                               .to = y,
+                               .mask = mask,
+                               .scratch = scratch};
   format_level_find(ISA_PORTABLE)->quantize(&call, 0, ROWS, 0);
   for (int i = 0; i < ROWS * COLUMNS; i++) require(!isnan(y[i]), "a number becomes none", text);
 }

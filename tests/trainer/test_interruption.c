@@ -309,7 +309,7 @@ static bool goes_through_all(const char *optimizer) {
 }
 
 static void optimizers_with_formats(void) {
-  static const char *const formats[] = {"w4a4", "lsq-w4a4", "mxfp4", "quartet", "2:4"};
+  static const char *const formats[] = {"w4a4", "lsq-w4a4", "mxfp4", "quartet2", "2:4"};
   struct error error = {0};
   char *pairs[PAIRS + 5];
   memcpy(pairs, small_run, sizeof small_run);
