@@ -263,6 +263,7 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
   struct fit fit = {.law = law, .table = table, .options = options ? options : &none, .result = result};
   double started = clock_seconds();
   bool fine = fit_find(&fit, error);
+  if (fine && law->note) fit_result_warn(result, "%s", law->note);
   if (fine) {
     fit_bootstrap(&fit);
     fine = fit_derive(&fit, error) && diagnose(&fit, error) && fit_score(&fit, error);

@@ -83,6 +83,7 @@ struct law_derived {
 struct law {
   struct arena arena;
   const char *name, *path, *about, *source;
+  const char *note;  // what each fit of it says, such as another law that had its name; or NULL
   const char *formula_text;
   const struct expression *formula;
   const char *target;  // the column it predicts: "loss"

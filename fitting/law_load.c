@@ -249,8 +249,8 @@ static void load_derived(struct loader *loader, const struct node *node) {
 }
 
 static void load_root(struct loader *loader, const struct node *root) {
-  static const char *const keys[] = {"law",        "about",  "source", "predicts", "formula",   "residual", "objective",
-                                     "parameters", "define", "stages", "derived",  "exponents", "answers"};
+  static const char *const keys[] = {"law",       "about",      "source", "note",   "predicts", "formula",   "residual",
+                                     "objective", "parameters", "define", "stages", "derived",  "exponents", "answers"};
   struct law *law = loader->law;
   struct error error = {0};
   node_check_keys(root, keys, sizeof keys / sizeof *keys, "a law", loader->diagnostics);
@@ -258,6 +258,7 @@ static void load_root(struct loader *loader, const struct node *root) {
   if (!law->name) node_error(root, loader->diagnostics, NULL, "a law begins with its name (law: NAME)");
   law->about = scalar_text(loader, node_find(root, "about"), "about");
   law->source = scalar_text(loader, node_find(root, "source"), "source");
+  law->note = scalar_text(loader, node_find(root, "note"), "note");
   law->target = scalar_text(loader, node_find(root, "predicts"), "predicts");
   if (!law->target) law->target = "loss";
   const struct node *node = node_find(root, "formula");

@@ -177,7 +177,7 @@ static void compare(const char *source, const struct compare_arguments *argument
 static bool check(const struct compare_arguments *a, struct error *error) {
   if (a->laws.count < 2 && !(a->laws.count && a->maps.count > 1))
     return error_set(error, EXIT_USAGE_ERROR,
-                     "fit compare: name at least two laws: --law chinchilla --law kaplan, or one law and two --map");
+                     "fit compare: name at least two laws: --law chinchilla --law power-sum, or one law and two --map");
   return (a->folds >= 0 && a->folds <= 1000) ||
          error_set(error, EXIT_USAGE_ERROR, "fit compare: --folds takes 1 to 1000");
 }

@@ -62,6 +62,7 @@ static void json_law(const struct law *law, struct json_writer *writer) {
   json_key_string(writer, "name", law->name);
   json_key_string(writer, "about", law->about);
   json_key_string(writer, "source", law->source);
+  if (law->note) json_key_string(writer, "note", law->note);
   json_key_string(writer, "formula", law->formula_text);
   json_key_string(writer, "predicts", law->target);
   json_key_string(writer, "residual_kind", law->residual == RESIDUAL_LOG ? "log" : "plain");
@@ -184,6 +185,7 @@ static void explain(const struct law *law) {
   printf("%s\n\n  %s = %s\n\n", law->name, law->target, law->formula_text);
   if (law->about) print_filled(stdout, law->about, printf("  "), 5);
   if (law->source) print_filled(stdout, law->source, printf("  Source: "), 6);
+  if (law->note) print_filled(stdout, law->note, printf("  Note: "), 6);
   printf("  Fitted: %s on %s of %s\n", objective, law->residual == RESIDUAL_LOG ? "the logarithm" : "the value",
          law->target);
   print_columns(law);

@@ -97,8 +97,8 @@ static const struct entry_key fit_keys[] = {
      .option = {"average-over", 0, "LIST", "average over these columns: seed", OF_FITS}},
     {"parameter_count", ENTRY_CHOICE, AT(parameter_count), "total", "what N counts", .choices = parameter_count_names,
      .fallback = "non-embedding"},
-    {"compare", ENTRY_LAWS, AT(compare), "[kaplan]", "laws to hold against this one on the same runs",
-     .hint = "compare: [kaplan]"},
+    {"compare", ENTRY_LAWS, AT(compare), "[power-sum]", "laws to hold against this one on the same runs",
+     .hint = "compare: [power-sum]"},
 };
 #undef AT
 

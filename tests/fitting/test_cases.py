@@ -666,7 +666,7 @@ def by_the_values_of_a_column():
     rows = ["%.0f,%.0f,%s,%.5f" % (n, d, tokenizer, noisy(n, d) * (1.05 if tokenizer == "b" else 1))
             for n, d in GRID for tokenizer in "ab"] + ["1e8,2e9,c,3.0", "3e8,2e9,c,2.9"]
     path = table("by.csv", "N,D,tokenizer,loss", rows)
-    laws = ("--law", "chinchilla", "--law", "kaplan")
+    laws = ("--law", "chinchilla", "--law", "power-sum")
     code, out, err = run("fit", "compare", path, *laws, "--by", "tokenizer", "--json")
     check(code == 0 and "tokenizer = c is left out" in err, "too few rows are told", code, err)
     parts = json.loads(out)
@@ -859,7 +859,7 @@ def one_of_anything():
                      "--holdout", "N > 2e9 and D > 4e11").out)
     texts.append(run("fit", table("pair.csv", "x,y", ["1,1.01", "2,1.99"]), "--law", "./flat.yaml", "--bootstrap", "0",
                      "--holdout", "x == 2").out)
-    texts.append(run("fit", "compare", "plain.csv", "--law", "chinchilla", "--law", "kaplan", "--holdout",
+    texts.append(run("fit", "compare", "plain.csv", "--law", "chinchilla", "--law", "power-sum", "--holdout",
                      "N > 2e9 and D > 4e11").out)
     texts.append(run("predict", "plain.csv", "--at", "N=1e11,D=1e12", "--bootstrap", "1").out)
     for text in texts:

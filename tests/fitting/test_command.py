@@ -168,7 +168,7 @@ def one_screen_whatever_is_wrong():
                      '\n'.join(rows) + '\n1e8,1e9,nan,a\n0,1e9,3,b'):
             with open(path, 'w') as file:
                 file.write('N,D,loss,%s\n%s\n' % ('c' * 50, text))
-            for law in ('chinchilla', 'kaplan'):
+            for law in ('chinchilla', 'power-sum'):
                 screen_of(path, '--law', law)
     words = screen_of(tables + '/quartet_fp4/runs.csv', '--law', 'quartet')
     check('of the table' in words and '(--details: ' in words, 'categories beyond the screen are counted', words)
@@ -259,7 +259,7 @@ def tables_of_others():
         check(code == 0 and json.loads(out)['duplicates'] == 20 and json.loads(out)['rows'] == 40, 'import: ' + out + err)
         code, out, err = run('import', small, '--as', 'small', '--json', home=folder)
         check(code == 0 and any('is read as' in one for one in json.loads(out)['warnings']), 'notes: ' + out + err)
-        laws = '--law', 'chinchilla', '--law', 'kaplan', '--folds', '1', '--starts', '50'
+        laws = '--law', 'chinchilla', '--law', 'power-sum', '--folds', '1', '--starts', '50'
         code, out, err = run('fit', 'compare', made + '/twice.csv', *laws, '--json')
         check(code == 0 and json.loads(out)['duplicates'] == 20 and json.loads(out)['rows'] == 20, 'compare: ' + err)
         code, out, err = run('fit', 'compare', small, *laws, '--json')

@@ -293,7 +293,7 @@ static void refusals(void) {
       {"E=1.69,E=1", "chinchilla", "assumed twice", 0},
       {"E=", "chinchilla", "NAME=NUMBER", 0},
       {"", "chinchilla", "NAME=NUMBER", 0},
-      {"E=1.69,A=406.4,B=410.7,alpha=0.34,beta=0.28", "kaplan", "E is held at 0", 0},
+      {"E=1.69,A=406.4,B=410.7,alpha=0.34,beta=0.28", "power-sum", "E is held at 0", 0},
       {"k=1,a=0.5", "optimal-size", "flops", 0},
       {"E=1.69,A=406.4,B=410.7,alpha=0.34,beta=0.28", "chinchilla", "the noise is", 3},
   };

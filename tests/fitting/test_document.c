@@ -209,7 +209,7 @@ static void comparisons(void) {
   struct table table = {0};
   struct fit_result result = {0}, read = {0};
   struct error error = {0};
-  if (load_law(&laws[0], "chinchilla") && load_law(&laws[1], "kaplan") &&
+  if (load_law(&laws[0], "chinchilla") && load_law(&laws[1], "power-sum") &&
       load_table(&table, TABLES "/quartet_fp4/runs.csv") &&
       run_fit(&laws[0], &table, &(struct fit_options){.bare = true, .starts = 100}, &result)) {
     result.comparison = arena_alloc(&result.arena, sizeof *result.comparison);

@@ -145,7 +145,7 @@ static void laws_that_ship(void) {
                                        "compression-loss",
                                        "data-constrained",
                                        "effective-parameters",
-                                       "kaplan",
+                                       "power-sum",
                                        "linearity",
                                        "overtraining",
                                        "power-law",

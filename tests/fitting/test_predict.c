@@ -357,7 +357,7 @@ static const struct law_standing *standing_of(const struct comparison *compariso
 // Rows of a law with gamma = 0.6 tell it from the plain sum; rows of the plain sum do not tell gamma from 1.
 static void comparisons(void) {
   struct law laws[3];
-  if (!load_law(&laws[0], "chinchilla") || !load_law(&laws[1], "distillation") || !load_law(&laws[2], "kaplan")) return;
+  if (!load_law(&laws[0], "chinchilla") || !load_law(&laws[1], "distillation") || !load_law(&laws[2], "power-sum")) return;
   for (int curved = 0; curved < 2; curved++) {
     struct table table;
     struct comparison comparison;
@@ -370,7 +370,7 @@ static void comparisons(void) {
     if (fine) {
       const struct law_standing *plain = standing_of(&comparison, "chinchilla");
       const struct law_standing *gamma = standing_of(&comparison, "distillation");
-      const struct law_standing *none = standing_of(&comparison, "kaplan");
+      const struct law_standing *none = standing_of(&comparison, "power-sum");
       CHECK(comparison.groups == 25 && comparison.folds == 5 && comparison.held_out == 50 && comparison.rows == 50);
       CHECK(plain->parameters == 6 && gamma->parameters == 7 && none->parameters == 5);
       // the wider law fits at least as well; its likelihood says the same

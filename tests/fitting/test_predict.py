@@ -346,7 +346,7 @@ def predict_errors():
 @case
 def compare():
     question = ('fit', 'compare', quartet, '--where', dense, '--law', 'chinchilla', '--law')
-    made = document(*question, 'distillation', '--law', 'kaplan', '--objective', 'huber:1e-4', '--starts', '500')
+    made = document(*question, 'distillation', '--law', 'power-sum', '--objective', 'huber:1e-4', '--starts', '500')
     check([law['law'] for law in made['laws']][0] == 'distillation' and made['best'] == 'distillation', 'the gamma law')
     check(made['rows'] == 24 and made['held_out'] == 24 and made['folds'] == 5 and
           made['objective_kind'] == 'huber:0.0001', 'what was compared: %r' % made)
@@ -357,7 +357,7 @@ def compare():
         check(near(law['bic'], k * math.log(n) - 2 * law['log_likelihood'], 1e-12), 'BIC')
         check(law['told_apart'] == (law['law'] != 'distillation'), 'told apart: %r' % law)
     check(made['laws'][0]['objective'] <= 2.12923e-6, 'the published minimum')
-    code, out, err = run(*question, 'kaplan', '--starts', '300', '--holdout', 'N > 2e8')
+    code, out, err = run(*question, 'power-sum', '--starts', '300', '--holdout', 'N > 2e8')
     check(code == 0 and 'held out: 5 rows' in out and 'predicts held-out rows better' in out, out + err)
     one = document('fit', 'compare', quartet, '--law', 'quartet', '--law', 'quartet-beta1', '--folds', '1', '--starts',
                    '200')
@@ -387,7 +387,7 @@ def imports():
     check(fit['residuals'][0]['row'] == 'r00', 'rows keep their names')
     answer = document('predict', 'mine', '--at', 'N=1e8,D=1e9', '--bootstrap', '0')
     check(near(answer['points'][0]['loss']['value'], 1.7 + 400 / 1e8 ** 0.34 + 900 / 1e9 ** 0.31, 1e-4), 'predict NAME')
-    code, out, err = run('fit', 'compare', 'mine', '--law', 'chinchilla', '--law', 'kaplan', '--starts', '100')
+    code, out, err = run('fit', 'compare', 'mine', '--law', 'chinchilla', '--law', 'power-sum', '--starts', '100')
     check(code == 0 and '16 rows of mine' in out, out + err)
     code, out, err = run('import', '--show', 'mine')
     check(code == 0 and out.startswith('run_id,parameters,tokens,loss,format\n') and '"a ""b"", c"' in out, out[:300])
@@ -558,7 +558,7 @@ base:
 sweep:
   grid: {model.width: [16, 32], train.tokens: [1024, 4096, 16384], seed: [1, 2]}
 fit:
-  - {law: chinchilla, name: both, bootstrap: 50, compare: [kaplan, power-law]}
+  - {law: chinchilla, name: both, bootstrap: 50, compare: [power-sum, power-law]}
   - {law: power-law, name: compute, average_over: [seed], bootstrap: 50}
 ''')
     code, out, err = run('predict', path + ':both', '--at', 'N=1e4,D=1e5')
@@ -567,7 +567,7 @@ fit:
     check(code == 0, err[-2000:])
     fits = document('fit', path)
     check(fits[0]['comparison']['rows'] == 12 and {law['law'] for law in fits[0]['comparison']['laws']} ==
-          {'chinchilla', 'kaplan', 'power-law'}, 'the comparison of an entry: %r' % fits[0].get('comparison'))
+          {'chinchilla', 'power-sum', 'power-law'}, 'the comparison of an entry: %r' % fits[0].get('comparison'))
     check('comparison' not in fits[1], 'no comparison where none is asked for')
     answer = document('predict', path + ':both', '--at', 'N=1e5,D=1e6', '--budget', '1e11')
     stored = {name: entry['value'] for name, entry in fits[0]['parameters'].items()}
@@ -589,9 +589,9 @@ fit:
     check(run('import', more, '--as', 'more')[0] == 0, 'import')
     pooled = document('fit', path + ':both', '--pool', 'more', '--bootstrap', '0', '--starts', '200')[0]
     check(pooled['rows'] == 16, 'runs and a table: %r' % pooled['rows'])
-    bad = write('bad.yaml', open(path).read().replace('kaplan, power-law', 'kaplam'))
+    bad = write('bad.yaml', open(path).read().replace('power-sum, power-law', 'power-sun'))
     code, out, err = run('check', bad)
-    check(code == 2 and 'kaplam' in err + out and 'kaplan' in err + out, out + err)
+    check(code == 2 and 'power-sun' in err + out and 'power-sum' in err + out, out + err)
 
 
 @case

@@ -180,7 +180,7 @@ static void optimal_sizes(void) {
 static void two_minima(void) {
   static const char ladder_runs[] = TABLES "/olmo_ladder/runs.csv";
   struct fit_result result, other;
-  if (fit_table(ladder_runs, "kaplan", &(struct fit_options){.bootstrap = 0}, &result)) {
+  if (fit_table(ladder_runs, "power-sum", &(struct fit_options){.bootstrap = 0}, &result)) {
     objective_at_most(&result, 9.39992086e-05);
     CHECK(result.starts_agreeing > 10 && result.starts_not_stationary == 0);
     CHECK_NEAR(result.runner_up_objective / 0.000117747154, 1, 1e-8);
@@ -190,7 +190,7 @@ static void two_minima(void) {
                "instead of 0.052, beta 0.0405 instead of 0.22");
     arena_free(&arena);
     const char *far = "alpha=0.4";  // what lies on the other side of the ridge
-    if (fit_table(ladder_runs, "kaplan", &(struct fit_options){.bootstrap = 0, .lows = &far, .low_count = 1}, &other))
+    if (fit_table(ladder_runs, "power-sum", &(struct fit_options){.bootstrap = 0, .lows = &far, .low_count = 1}, &other))
       CHECK_NEAR(other.objective / result.runner_up_objective, 1, 1e-9);
     fit_result_free(&other);
   }

@@ -13,7 +13,21 @@ struct truth {
 
 static const struct truth truths[] = {
     {"chinchilla", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31", 0.003},
-    {"kaplan", "A=12,B=60,alpha=0.1,beta=0.15", 0.003},
+    {"power-sum", "A=12,B=60,alpha=0.1,beta=0.15", 0.003},
+    {"kaplan", "N_c=6.4e13,D_c=1.8e13,alpha_N=0.076,alpha_D=0.103", 0.003},
+    {"qat-delta", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,k[w4a4]=0.05,k[w2a2]=0.2,g_D=0.1,g_N=0.12", 0.003},
+    {"qat-delta-groups", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,k=0.02,g_D=0.12,g_N=0.14,g_G=0.9", 0.003},
+    {"farseer", "s=-0.021,q=0.169,S=0.84,B=88,b=-0.18,Q=-3.2,A=2.1,a=-0.12,E=-1.45", 0.003},
+    {"mixture-of-experts", "d1=5.2,a=0.12,b=0.25,c=0.0035,d3=0.3", 0.003},
+    {"step-law", "k=1.79,p=-0.713,q=0.307", 0.003},
+    {"batch-size", "k=0.58,q=0.571", 0.003},
+    {"weight-decay-timescale", "k=1.08,q=-0.527", 0.003},
+    {"domain-share", "c=1.6,k=0.9,t=-4", 0.003},
+    {"vocabulary", "E=5.5,A_blocks=60,A_vocabulary=8,B=900,alpha_blocks=0.25,alpha_vocabulary=0.2,beta=0.31", 0.001},
+    {"downstream-sigmoid", "floor_accuracy=0.25,rise=0.7,k=6,loss_half=1.4", 0.003},
+    {"downstream-two-step", "A=60,B=900,alpha=0.2,beta=0.25,floor_accuracy=0.25,rise=0.7,loss_half=4", 0.003},
+    {"downstream-log-accuracy", "A=1.5e3,alpha=0.18", 0.003},
+    {"downstream-log-accuracy-size", "A=60,B=900,alpha=0.25,beta=0.31", 0.003},
     {"power-law", "E=1.6,K=90,gamma=0.12", 0.003},
     {"effective-parameters", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,eff[w4a4]=0.7,eff[w2a2]=0.2", 0.003},
     {"optimizer-rescaled", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,rho_D[muon]=1.5,rho_D[sgd]=0.4", 0.003},
@@ -69,7 +83,16 @@ static void make_columns(struct table *table) {
                  {"predicted_increase", 0.03, 1},
                  {"train.rank", 1, 512},
                  {"state_bytes", 1e4, 1e9},
-                 {"data.fraction", 0.005, 1}};
+                 {"data.fraction", 0.005, 1},
+                 {"group_size", 16, 1024},
+                 {"parameters_total", 1e8, 1e11},
+                 {"parameters_active", 1e7, 1e9},
+                 {"parameters_vocabulary", 1e5, 1e9},
+                 {"share", 0.01, 1},
+                 {"train.lr", 1e-4, 1e-1},
+                 {"train.batch_tokens", 1e3, 1e6},
+                 {"tau", 0.01, 1},
+                 {"accuracy", 0.01, 1}};
   table_init(table, "made", ROWS);
   for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
     size_t column = table_add_number(table, columns[c].name, ROLE_UNKNOWN);

@@ -93,9 +93,9 @@ def other_fits():
     check(other["name"] == "narrow" and other["rows"] == 6 and sorted(kept()) == ["compute", "narrow"], kept())
     code, out, err = run("fit", "small.yaml", "--as", "compute")
     check(code == 2 and "take another" in err, err)
-    law = fit("small.yaml", "--law", "kaplan", "--bootstrap", "0")
+    law = fit("small.yaml", "--law", "power-sum", "--bootstrap", "0")
     settings = law["made"]["settings"]
-    check(law["law"] == "kaplan" and law["rows"] == 9 and settings["best_over"] == "train.lr" and
+    check(law["law"] == "power-sum" and law["rows"] == 9 and settings["best_over"] == "train.lr" and
           settings["where"] == "tokens > 100", "another law on the entry's rows", settings)
     other = fit("small.yaml", "--best-over", "seed", "--bootstrap", "0")
     check(other["rows"] == 18 and other["made"]["settings"]["best_over"] == "seed", "another reduction than the entry's",
@@ -192,7 +192,7 @@ def again():
     write("formats.csv", FORMATS)
     for arguments in (["points.csv", "--fix", "E=1.7", "--bootstrap", "30", "--seed", "5"],
                       ["points.csv", "--pool", "points.csv", "--keep-duplicates", "--bootstrap", "0"],
-                      ["points.csv", "--law", "kaplan", "--fix", "A=400", "--fix", "alpha=0.3", "--by", "N", "--bootstrap", "20"],
+                      ["points.csv", "--law", "power-sum", "--fix", "A=400", "--fix", "alpha=0.3", "--by", "N", "--bootstrap", "20"],
                       ["points.csv", "--prior", "alpha=0.34~0.02", "--prior", "log(B)=6~0.2", "--objective", "student-t:4",
                        "--global-check", "--bootstrap", "30"],
                       ["points.csv", "--objective", "asymmetric:3:1e-3", "--low", "E=1", "--bootstrap", "30"],

@@ -392,7 +392,7 @@ def of_a_table():
     run(home, *command, "-o", path_of("table.html"), "--figures", path_of("table-figures"))
     assert os.path.exists(path_of("table.html")) and "residuals.svg" in os.listdir(path_of("table-figures"))
     err = run(home, "report", table, code=2).err
-    assert "--law" in err and "chinchilla" in err and "kaplan" in err, err
+    assert "--law" in err and "chinchilla" in err and "power-sum" in err, err
     err = run(home, "report", table, "--law", "chinchilla", code=2).err
     assert "--map" in err and "parameters=N_total" in err, err
     err = run(home, "report", path_of("none.csv"), "--law", "chinchilla", code=2).err

@@ -289,7 +289,7 @@ static void keeps_records(void) {
   struct store *store = fresh("records.db");
   CHECK(store_fit_put(store, "exp", "main", "chinchilla", "{\"a\":1}", &error));
   CHECK(store_fit_put(store, "exp", "main", "chinchilla", "{\"a\":2}", &error));
-  CHECK(store_fit_put(store, "table.csv", "main", "kaplan", "{}", &error));
+  CHECK(store_fit_put(store, "table.csv", "main", "power-sum", "{}", &error));
   struct store_rows *rows = store_fits(store, "exp", &error);
   CHECK(store_rows_next(rows, &error));
   CHECK_TEXT(store_rows_get(rows, "document").text, "{\"a\":2}");

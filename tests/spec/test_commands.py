@@ -74,7 +74,7 @@ FINE = ("{law: effective-parameters, tie: ['eff[w4]=eff[w3]'], low: [E=1, eff=0.
         "score: 'E=1.69,A=406.4,eff[sparse(0.5,global,dynamic,forward)]=0.5', prior: [alpha=0.34~0.05, 'log(A)=6~0.5'], partial_pooling: eff, "
         "profile: [E, eff, 'eff[w4]'], objective: 'student-t:4', global_check: true}")
 FORMATS = SMALL.replace("seed: [1, 2]", "format: [none, w4, w3, w2, 'sparse(0.5,global)']")
-write("entry.yaml", FORMATS + "fit:\n  - " + FINE + "\n  - kaplan\n")
+write("entry.yaml", FORMATS + "fit:\n  - " + FINE + "\n  - power-sum\n")
 code, out, err = run("check", "entry.yaml")
 check((code, out, err) == (0, "10 runs, ok\n", ""), "check: settings of every form", code, out, err)
 write("entry.yaml", SMALL + "fit: [{law: chinchila}, {law: mine.yaml, tie: b=c}]\n")
@@ -204,7 +204,7 @@ FAILURES = [(["plan", "bad.yaml"], 2, ["bad.yaml:2:37", "bad.yaml:4:1"]), (["run
             (["predict", "nothing.csv", "--at", "N=1,D=1"], 2, []), (["isoflop", "nothing.csv"], 2, []),
             (["import", "nothing.csv", "--as", "x"], 2, []), (["show", "ffff"], 2, []), (["formats", "int99"], 2, []),
             (["capacity", "int99"], 2, []), (["bench", "gemm", "1x"], 2, []), (["runs", "--no-such-option"], 2, []),
-            (["fit", "compare", "table.csv", "--law", "chinchilla", "--law", "kaplan"], 2, [])]
+            (["fit", "compare", "table.csv", "--law", "chinchilla", "--law", "power-sum"], 2, [])]
 for arguments, want, places in FAILURES:
     code, out, err = run(*arguments, "--json")
     try:

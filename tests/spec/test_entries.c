@@ -184,7 +184,7 @@ static void a_line_is_a_key(void) {
       {"tree", ENTRY_TEXT, AT(tree), "boskoop", "which tree", .option = {"tree", 't', "NAME", "which", OF_FIT}},
       {"colour", ENTRY_CHOICE, AT(colour), "green", "of its apples", .choices = colours, .fallback = "red",
        .option = {"colour", 0, "COLOUR", "of the apples", OF_FIT}},
-      {"law", ENTRY_LAW, AT(law), "kaplan", "of growth", .option = {"law", 0, "NAME", "of growth", OF_FIT}},
+      {"law", ENTRY_LAW, AT(law), "power-sum", "of growth", .option = {"law", 0, "NAME", "of growth", OF_FIT}},
       {"axis", ENTRY_COLUMN, AT(axis), "tokens", "what it grows along"},
       {"apples", ENTRY_INTEGER, AT(apples), "7", "how many", .low = 1, .high = 9, .fallback = "3",
        .mistake = "must be a number of apples", .option = {"apples", 0, "N", "how many", OF_FIT}},

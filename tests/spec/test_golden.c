@@ -13,7 +13,7 @@
 #include "runner/spec/spec.h"
 #include "tests/check.h"
 
-static const char *const laws[] = {"chinchilla", "kaplan"};
+static const char *const laws[] = {"chinchilla", "power-sum"};
 static const char *const plots[] = {"loss-curves", "loss-vs-tokens"};
 
 static const char *current;  // the spec under test

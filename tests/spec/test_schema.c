@@ -235,7 +235,7 @@ static void accepted(void) {
       "fit: chinchilla",
       "fields: {dropout: {default: 0}}\nfit: {law: chinchilla, best_over: [dropout]}",
       "fit: [{law: laws/mine.yaml, best_over: train.lr, average_over: [seed], objective: 'huber:1e-3'}]",
-      "fit: [{law: kaplan, interval: bca, profile: all, leave_out: [parameters, format]}]",
+      "fit: [{law: power-sum, interval: bca, profile: all, leave_out: [parameters, format]}]",
       "report: {plots: [loss-curves], title: A study}\nclaims: N > 3",
       "trainer: {command: [python3, train.py, '{config}', 5], version: 3}",
       "x-shared: {anything: [1]}",
@@ -294,8 +294,8 @@ static void refused(void) {
       "base: {format: {weights: int4, backward: sideways}}",
       "base: {format: [w4]}",
       "base: {format: {after: 1.5, then: w4}}",
-      "fit: [{law: kaplan, interval: normal}]",
-      "fit: [{law: kaplan, leave_out: {column: N}}]",
+      "fit: [{law: power-sum, interval: normal}]",
+      "fit: [{law: power-sum, leave_out: {column: N}}]",
       "sweep: []",
       "sweep: {grid: {model.width: []}}",
       "sweep: {grid: {train.lr: {log: [1, 2]}}}",
@@ -329,7 +329,7 @@ static void reference_page(void) {
 
 int main(int argc, char **argv) {
   static const char *const laws[] = {
-      "chinchilla",        "kaplan",           "effective-parameters",  "capacity",
+      "chinchilla",        "power-sum",           "effective-parameters",  "capacity",
       "sparse-chinchilla", "compression-loss", "effective-compression", "tuned-parameters",
       "linearity",         "power-law",        "optimizer-rescaled",    "selected-fraction",
       "loss-rank"};
