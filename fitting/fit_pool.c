@@ -333,8 +333,7 @@ static void tell(struct fit *fit, const struct fit_pool_term *term, struct fit_p
     fit_result_warn(result, "%d categories of %s tell little of their spread, on which every pooled value rests",
                     term->count, parameter->name);
   if (term->spread == 0)
-    fit_result_warn(result,
-                    "the categories of %s differ by no more than noise explains; partial pooling gives all one value",
+    fit_result_warn(result, "the categories of %s differ by no more than noise explains, and all have one value",
                     parameter->name);
 }
 

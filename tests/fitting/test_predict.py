@@ -399,7 +399,7 @@ def imports():
     changed = text.replace('r00,', 'r99,').replace('r11,3000000.0', 'r11,3100000.0')
     write('import.csv', changed)
     code, out, err = run('import', table, '--as', 'mine', '--map', maps)
-    check(code == 0 and '1 rows added, 1 removed, 1 changed' in out and 'changed in: parameters' in out, out + err)
+    check(code == 0 and '1 row added, 1 removed, 1 changed' in out and 'changed in: parameters' in out, out + err)
     # pooled with another table
     other = compressed_table('pooled.csv', (('none', 1),), 0)
     pooled = document('fit', 'mine', '--pool', other, '--bootstrap', '0')[0]

@@ -452,7 +452,7 @@ static void chooses_by(void) {
           reduction.warnings[1],
           "1 of 10 rows is of a run that failed or did not end (State = crashed, State = diverged, State = failed): "
           "it is never the best");
-      CHECK_TEXT(reduction.warnings[2], "1 configurations have no row that can be the best and are left out");
+      CHECK_TEXT(reduction.warnings[2], "1 configuration has no row that can be the best and is left out");
     }
     CHECK(table.choice_count == 1 && table.choices[0].column == table_find(&table, "lr"));
     table_free(&table);
