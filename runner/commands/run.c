@@ -138,6 +138,13 @@ struct gpu_choice {
   struct spec_choices choices;  // with model.device=cuda in front: what the caller says himself comes later
 };
 
+// Also where nothing is left to be trained: a mistake in the call is told at once.
+static bool check_memory(const struct run_options *options, struct error *error) {
+  double bytes;
+  return !options->memory || memory_size_parse(options->memory, &bytes) ||
+         error_set(error, EXIT_USAGE_ERROR, "run: --memory '%s': bytes, such as 24G or 8192M", options->memory);
+}
+
 static bool read_gpus(const struct run_options *options, struct arena *arena, struct gpu_choice *choice,
                       struct error *error) {
   const struct option_list *given = &options->choices.set;
@@ -182,10 +189,7 @@ static bool bound_memory(const struct run_options *options, const struct plan *p
   const char *limit = "--memory";
   *bytes = 0;
   if (plan_on_gpu(plan)) return true;
-  if (!options->memory)
-    *bytes = plan_memory_limit(plan, &limit);
-  else if (!memory_size_parse(options->memory, bytes))
-    return error_set(error, EXIT_USAGE_ERROR, "run: --memory '%s': bytes, such as 24G or 8192M", options->memory);
+  if (!options->memory || !memory_size_parse(options->memory, bytes)) *bytes = plan_memory_limit(plan, &limit);
   return plan_fits_memory(plan, chosen, *bytes, limit, error);
 }
 
@@ -227,8 +231,8 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   const char **again = NULL;
   enum exit_code code = EXIT_ENVIRONMENT;
   struct plan_options plan_options = {.prepare = true, .messages = options->quiet ? NULL : stderr};
-  bool planned = false,
-       spec_fine = read_gpus(options, &arena, &gpus, error) && spec_open(&spec, path, &gpus.choices, error);
+  bool planned = false, spec_fine = check_memory(options, error) && read_gpus(options, &arena, &gpus, error) &&
+                                    spec_open(&spec, path, &gpus.choices, error);
   if (!spec_fine) goto end;
   planned = true;
   if (!plan_open(&plan, &spec, &plan_options, error) || !plan_set_begin(&set, &plan, error)) goto end;

@@ -30,6 +30,8 @@ static void describe_end(const struct worker *worker, struct text *out) {
                 WTERMSIG(worker->status) == SIGKILL && coordinator_oom_kills() > worker->oom_kills
                     ? ", probably for memory: the system killed a process for want of it meanwhile"
                     : "");
+  else if (wrote && log->results)
+    text_add(out, "its log goes on after `done`, which has to be the last that a trainer says of its steps");
   else if (worker->child && WEXITSTATUS(worker->status) == 0)
     text_add(out, "ended without a `done` event");
   else if (worker->child)

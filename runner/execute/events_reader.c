@@ -66,6 +66,8 @@ static bool replace_not_numbers(char *line, size_t length) {
 static bool handle_line(char *line, size_t length, const struct events_reader *end,
                         const struct events_handler *handler, struct events_damage *damage, struct error *error) {
   while (length && (line[length - 1] == '\r' || line[length - 1] == ' ')) length--;
+  // A trainer that opens its log as UTF-8 "with signature" begins with a byte order mark.
+  if (end->lines == 1 && length >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) line += 3, length -= 3;
   if (length == 0) return true;
   // One key twice is no event: which of the two was meant?
   json_t *object = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);

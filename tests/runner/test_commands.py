@@ -306,6 +306,9 @@ def nothing_starts_that_memory_cannot_hold():
     check(not os.path.exists(path_of("memory", "runs")), "something was started")
     code, out, err = isoloss("memory", "run", spec_path, "--memory", "much")
     check(code == 2 and "--memory 'much'" in err, (code, out, err))
+    for wrong in "-5", "0", "nan", "24Q":  # also where all is trained
+        code, out, err = isoloss("main", "run", spec_path, "--memory", wrong)
+        check(code == 2 and f"--memory '{wrong}'" in err, (code, out, err))
 
 
 harness.finish()

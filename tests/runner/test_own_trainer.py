@@ -145,6 +145,27 @@ def lengths_by_n_need_n():
     check("'parameters' has no value here before it trains" in run("check", spec, code=2).err, "nor can where ask for it")
 
 
+ODD = """import os, sys
+lines = {"mark": b"\\xef\\xbb\\xbf{m}", "behind": b'{m}{"event":"step","step":3,"tokens":9,"loss":3}\\n'}[sys.argv[1]]
+with open(os.environ["ISOLOSS_EVENTS"], "ab") as log:
+    log.write(lines.replace(b"{m}", b'{"event":"done","loss":2.5,"tokens":2048}\\n'))
+"""
+
+
+@case
+def odd_logs_are_understood_or_told():
+    """A byte order mark before the first event, as `utf-8-sig` writes it; a step behind the result."""
+    for kind, code in ("mark", 0), ("behind", 1):
+        spec = write(f"odd-{kind}.yaml", f"experiment: odd-{kind}\ntrainer: {{command: [{sys.executable}, {write('odd.py', ODD)}, {kind}]}}\n"
+                     "base: {train: {tokens: 2048, batch_tokens: 1024}}\n")
+        run("run", "-q", spec, "--retries", "0", code=code)
+        row = document("runs", f"odd-{kind}")[0]
+        if code:
+            check(row["state"] == "failed" and "its log goes on after `done`" in row["message"], kind, row)
+        else:
+            check((row["state"], row["loss"], row["log_damaged"]) == ("done", 2.5, 0), kind, row)
+
+
 FIELDS = """import json, os, sys
 config = json.load(open(sys.argv[1]))["config"]
 assert float(sys.argv[2]) == config["dropout"] and isinstance(config["dropout"], (int, float)), sys.argv
