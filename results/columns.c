@@ -204,7 +204,9 @@ const struct run_column run_columns[] = {
      "the same of what the run itself trained: of a further training its own, 0 of stages that train nothing",
      .sql = FLOPS_OWN, .planned = get_flops_own},
     {"flops_selection", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_COUNT, "FLOP",
-     "of flops, those that a selection of the chain took to choose its data", .planned = get_flops_selection},
+     "of flops, those that a selection of the chain took to choose its data; of a first training on it also those of the "
+     "model that it read",
+     .planned = get_flops_selection},
     {"flops_6nd", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "FLOP", "6 N D, of a chain's first training",
      .planned = get_flops_6nd, .chooses = CHOOSES_LENGTH | CHOOSES_SIZE},
     {"flops_per_token", TYPE_REAL, RUN_QUANTITY, PLACE_PLAN, PRINT_COUNT, "FLOP", "C over D",
