@@ -209,7 +209,9 @@ const struct run_column run_columns[] = {
      "the same of what the run itself trained: of a further training its own, 0 of stages that train nothing",
      .sql = FLOPS_OWN, .planned = get_flops_own},
     {"flops_selection", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_COUNT, "FLOP",
-     "of flops, those that a selection of the chain took to choose its data", .planned = get_flops_selection},
+     "of flops, those that a selection of the chain took to choose its data; of a first training on it also those of the "
+     "model that it read",
+     .planned = get_flops_selection},
     {"flops_search", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_COUNT, "FLOP",
      "of flops, those that a search of the chain took: calibration, evaluations, training of candidates",
      .planned = get_flops_search},

@@ -68,7 +68,7 @@ void plan_stage_run(const struct plan *plan, size_t i, bool with_id, struct plan
     *(double *)(void *)((char *)&run->quantities + stage->spends) += own.flops;
   }
   if (stage_begins(stage, &run->config) && trains) {
-    // A selection that read the model before it has cost what that model cost, too.
+    // A selection that read the model before it has cost what that model did, too.
     double before = run->quantities.flops_selection > 0 ? run->quantities.flops : 0;
     run->quantities = own;
     run->quantities.flops_selection = before;

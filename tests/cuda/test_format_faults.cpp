@@ -388,12 +388,12 @@ void transform() {
   leave_out_shuffle(3, 17);
   run(DIVERGENT, x.in(), y.all(), mask.in());
   buffer<format_numbers> unset(1, false), numbers(1);
-  expect(NONE, "hadamard_signs", hadamard_signs_kernel, 1, ELEMENT_THREADS, (int64_t)4, (uint64_t)1, (uint64_t)2,
+  expect(NONE, "hadamard_signs", hadamard_signs_kernel, 1, ELEMENT_THREADS, (int64_t)4, false, (uint64_t)1, (uint64_t)2,
          numbers.in(), signs.all());
-  expect(UNWRITTEN, "hadamard_signs", hadamard_signs_kernel, 1, ELEMENT_THREADS, (int64_t)4, (uint64_t)1, (uint64_t)2,
-         unset.in(), signs.all());
-  expect(BOUNDS, "hadamard_signs", hadamard_signs_kernel, 1, ELEMENT_THREADS, (int64_t)5, (uint64_t)1, (uint64_t)2,
-         numbers.in(), signs.all());
+  expect(UNWRITTEN, "hadamard_signs", hadamard_signs_kernel, 1, ELEMENT_THREADS, (int64_t)4, false, (uint64_t)1,
+         (uint64_t)2, unset.in(), signs.all());
+  expect(BOUNDS, "hadamard_signs", hadamard_signs_kernel, 1, ELEMENT_THREADS, (int64_t)5, false, (uint64_t)1,
+         (uint64_t)2, numbers.in(), signs.all());
 }
 void transpose() {
   constexpr int64_t ROWS = 40, COLUMNS = 33;

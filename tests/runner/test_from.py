@@ -110,6 +110,25 @@ def what_comes_out_is_loaded_again():
         return
 
 
+# How it was trained, settings of its optimizer too, is not known.
+@case
+def it_is_trained_on():
+    on = spec("on", """from: "bfloat16, tied"
+stages:
+  train: [none, {steps: 8, lr: 3e-3, batch_tokens: 96, optimizer: [adamw, muon]}]
+  compress: [none, {method: elsa, steps: 8, lr: 3e-3, sparsity: 0.5, where: "tune.steps == 0"}]
+""")
+    run("run", "-q", on, code=0)
+    rows = {stage: [row for row in document("runs", "on") if row["stage"] == stage] for stage in ("from", "tune", "compress")}
+    root, = rows["from"]
+    tuned = {row["tune.optimizer"]: row for row in rows["tune"]}
+    check(set(tuned) == {"adamw", "muon"} and all(row["loss"] < root["loss"] for row in tuned.values()), "it learns", tuned)
+    check(tuned["adamw"]["loss"] != tuned["muon"]["loss"] and all(row["tokens"] is None for row in tuned.values()),
+          "by either optimizer; D is not known", tuned)
+    sparse, = rows["compress"]
+    check(sparse["state"] == "done" and 0 < sparse["weight_error"] < 1, "trained towards zeroes", sparse)
+
+
 @case
 def an_id_is_what_a_folder_holds():
     shutil.copytree(path_of("bfloat16, tied"), path_of("copy"))

@@ -200,6 +200,19 @@ stages: {{train: {{steps: [10, 20], lr: 1e-3}}}}
           tuned[20]["loss"] == same[20]["loss"], "an export is the same model", tuned[10]["loss"], same[10]["loss"])
 
 
+# Settings that no field of the stage stands for are the optimizer's own defaults.
+@case
+def each_optimizer_takes_over():
+    names = ["adamw", "sgd", "lion", "muon", "normuon", "soap", "shampoo", "ldadam", "dct_adamw", "trion"]
+    over = spec("over", "stages:\n  train: {steps: 4, lr: 1e-3, optimizer: [%s]}\n" % ", ".join(names))
+    planned = {r["tune.optimizer"]: r for r in document("plan", over)}
+    run("run", "-q", over, code=0)
+    tuned = {r["tune.optimizer"]: r for r in rows_of("over", "tune")}
+    check(sorted(tuned) == sorted(names) and all(r["state"] == "done" for r in tuned.values()), "each trains on", tuned)
+    check(all(tuned[name]["state_bytes"] == planned[name]["state_bytes"] > 0 for name in names), "states of its own")
+    check(len({r["loss"] for r in tuned.values()}) == len(names), "steps of its own", [r["loss"] for r in tuned.values()])
+
+
 @case
 def wrong_trainings_are_told_with_their_line():
     for rest, place, words in (

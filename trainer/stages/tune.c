@@ -78,6 +78,10 @@ void tune_stage_training(struct run_config *config) {
     const struct run_field *field = &run_fields[i], *trained = trained_field(field);
     if (trained) field_put(config, trained, field_get(config, field));
   }
+  // Settings of an optimizer that no field of this stage stands for: those that it has by default where they are not
+  // the training's. What does not go is refused when the stage is resolved.
+  struct error known = {0};
+  optimizer_resolve(config, &known);
   if (!config->train.tokens) config->train.tokens = AUTO_INTEGER;
   if (!config->train.steps) config->train.steps = AUTO_INTEGER;
   config->train.tokens_per_parameter =
