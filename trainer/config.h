@@ -56,7 +56,7 @@ enum field_group {
 // tune.weights, and then tune.after, of a training that is the first of its weights.
 #define TUNE_INITIAL "initial"
 
-// What is known of the model of a trainer of the user's own before it trains, in place of the built-in model's counts;
+// What is known of the model of a custom trainer before it trains, in place of the built-in model's counts;
 // NAN: not known.
 struct own_model {
   bool given;  // false: the built-in trainer's model
@@ -281,7 +281,7 @@ bool config_format_fits(const struct run_config *resolved, const struct format *
                         struct error *error);
 struct parameter_counts config_parameters(const struct run_config *resolved);
 // Parses `format` into `parsed_format`, which lives in the arena. False with an error when this trainer has no such
-// format (a trainer of the user's own may have).
+// format (a custom trainer may have).
 bool config_parse_format(struct run_config *config, struct arena *arena, struct error *error);
 // The format of a configuration: `parsed_format`, or parsed into the arena (which takes time). NULL for none, and for
 // one of somebody else's trainer, which prunes what we cannot know.

@@ -179,7 +179,7 @@ enum exit_code trainer_run(const struct trainer_options *options, struct error *
   if (!training_open(&training, options->config_path, &finished, error))
     code = error->code;
   else if (finished)
-    notice_print("isoloss-train", "%s has its end already: nothing to do", training.log.path);
+    notice_print("isoloss-train", "%s is already finished: nothing to do", training.log.path);
   else
     code = train(&training, options, error);
   if (error->code != EXIT_DONE && training.log.file >= 0) {

@@ -1,6 +1,6 @@
 """A trainer of one's own for isoloss, with PyTorch: a GRU language model on the corpus that isoloss prepared.
 
-    train_torch.py CONFIG.json        as the command of a spec: own-trainer.yaml beside this file
+    train_torch.py CONFIG.json        as the command of a spec: own-trainer.yaml next to this file
 """
 import json, os, signal, sys, time  # noqa: E401
 import numpy, torch  # noqa: E401

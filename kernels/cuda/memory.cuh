@@ -49,7 +49,7 @@ bool find_device(struct device *device, int number, struct error *error) {
   if (status != cudaSuccess)
     return error_set(error, EXIT_ENVIRONMENT, "CUDA device %d cannot be used: %s", number, cudaGetErrorString(status));
   if (device->properties.major * 10 + device->properties.minor < MINIMUM_CAPABILITY)
-    return error_set(error, EXIT_ENVIRONMENT, "CUDA device %d (%s) has compute capability %d.%d; 8.0 is the least",
+    return error_set(error, EXIT_ENVIRONMENT, "CUDA device %d (%s) has compute capability %d.%d; the minimum is 8.0",
                      number, device->properties.name, device->properties.major, device->properties.minor);
   return true;
 }

@@ -42,7 +42,7 @@ struct coordinator_options {
   const char *store_home;  // folder of the store, where it is another one; NULL: home
   const struct experiment_record *experiment;
   const struct provenance_source *source;  // git revisions, as runs keep them; NULL: none are known
-  const char *const *command;              // argv of the user's own trainer with {placeholders}; NULL: isoloss-train
+  const char *const *command;              // argv of a custom trainer with {placeholders}; NULL: isoloss-train
   size_t command_count;
   int64_t jobs;  // runs side by side; 0: as many as the cores hold, by the runs' threads
   // GPUs to hand out by CUDA_VISIBLE_DEVICES; none: workers inherit ours. Runs on one GPU at a time: per_gpu, or 0: as

@@ -104,7 +104,7 @@ static bool settle_preempted(struct coordinator *c, struct worker *worker, struc
   text_format(&message, "stopped from outside at step %lld (%d time%s)", (long long)worker->log.step, job->preemptions,
               job->preemptions == 1 ? "" : "s");
   bool fine = coordinator_set_state(c, job, RUN_PENDING, text_string(&message), error);
-  progress_note(&c->progress, true, "preempted %.8s  %s: %s; it goes on from %s", job->id, worker->label,
+  progress_note(&c->progress, true, "preempted %.8s  %s: %s; it continues from %s", job->id, worker->label,
                 text_string(&message), worker->log.end == EVENT_STOPPED ? "there" : "its last checkpoint");
   c->retries[c->retry_count++] = job;
   text_free(&message);

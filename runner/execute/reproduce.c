@@ -18,7 +18,7 @@ struct chain {
   struct run_file files[CHAIN_MOST];
   struct coordinator_run runs[CHAIN_MOST];
   size_t count;
-  const char *const *command;  // of a trainer of the user's own, or NULL
+  const char *const *command;  // of a custom trainer, or NULL
   size_t command_count;
   const char *command_text;  // as the store has it
 };

@@ -28,7 +28,7 @@ void selection_close(struct selection *selection);
 struct plan_set {
   const struct plan *plan;
   struct arena arena;
-  const char *command;  // JSON array of the user's own trainer, or NULL
+  const char *command;  // JSON array of a custom trainer, or NULL
   struct planned_run run;
 };
 bool plan_set_begin(struct plan_set *set, const struct plan *plan, struct error *error);

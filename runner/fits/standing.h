@@ -21,7 +21,7 @@ const char *standing_pending(const struct spec *spec, const struct standing *sta
 const char *standing_left_out(const struct spec *spec, const struct standing *standing, struct arena *arena);
 // That so many of the runs ended above the loss of a uniform guess over their vocabulary; NULL for none.
 const char *standing_at_chance(size_t count, size_t runs, struct arena *arena);
-// The same as a warning of a fit, of the runs in its table. A trainer of the user's own may mean another loss by its
+// The same as a warning of a fit, of the runs in its table. A custom trainer may mean another loss by its
 // numbers: its runs are not looked at.
 void standing_tell_chance(const struct spec *spec, const struct table *table, struct fit_result *result);
 // What is pending and left out, as warnings of a fit.

@@ -1,4 +1,4 @@
-// Axes that a trainer of the user's own was given and does not seem to use.
+// Axes that a custom trainer was given and does not seem to use.
 #pragma once
 #include "results/store.h"
 #include "runner/spec/spec.h"

@@ -80,7 +80,7 @@ bool follower_begin(struct follower *follower, const struct follower_wishes *wis
   if (follower->process < 0) {
     close(ends[1]);
     *follower = (struct follower){0};
-    error_set_errno(error, EXIT_ENVIRONMENT, "cannot begin a process beside the runs");
+    error_set_errno(error, EXIT_ENVIRONMENT, "cannot begin a process next to the runs");
   }
 fail:
   work_free(&work, &arena);

@@ -130,7 +130,7 @@ static const struct format *parsed_format(struct run_grid *grid, const char *tex
   return config.parsed_format;
 }
 
-// One of the counts of a trainer of the user's own, from a resolved configuration; NAN where the spec does not say it.
+// One of the counts of a custom trainer, from a resolved configuration; NAN where the spec does not say it.
 static bool count_of(struct making *m, enum trainer_count which, const struct run_config *config, double *count,
                      struct error *error) {
   const struct grid_expression *e = &m->grid->counts[which];
@@ -233,7 +233,7 @@ static void fill(struct making *m, const struct grid_expression *e, bool early, 
   }
 }
 
-// Whether a value is missing that no corpus would bring: a count of the model of a trainer of the user's own.
+// Whether a value is missing that no corpus would bring: a count of the model of a custom trainer.
 static bool unknown_to_own(const struct making *m, const struct grid_expression *e, const struct value *slots) {
   struct corpus_facts facts = {.known = true, .train_tokens = 1, .bytes_per_token = 1, .irreducible_loss = 1};
   if (m->state != RESOLVED || !m->resolved.own_model.given) return false;

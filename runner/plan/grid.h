@@ -60,7 +60,7 @@ struct run_grid {
   } * spellings;  // of texts met so far that can be written in several ways
   size_t spelling_count, spelling_capacity;
   struct plan_folders *folders;                   // those met so far (runner/plan/folders.h)
-  struct grid_expression counts[TRAINER_COUNTS];  // of a trainer of the user's own; expression NULL: not given
+  struct grid_expression counts[TRAINER_COUNTS];  // of a custom trainer; expression NULL: not given
 };
 
 enum grid_outcome {

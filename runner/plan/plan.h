@@ -25,7 +25,7 @@ struct plan_corpus {
   const char *reason;         // why it is not known ("the corpus is not prepared"); NULL when it is
   bool refused;               // its fields are wrong, `reason` says how: no run of the plan has it
   const char *about[3];       // the fields that are, as struct error has them
-  bool unused;                // a trainer of the user's own brings its data, the spec names no corpus: ids do without
+  bool unused;                // a custom trainer brings its data, the spec names no corpus: ids do without
 };
 
 // A path that the sweep or a `set` gives: a column of the plan's table.
@@ -97,7 +97,7 @@ void plan_free(struct plan *plan);
 
 // Whether the memory planned for is a GPU's.
 bool plan_on_gpu(const struct plan *plan);
-// What a run needs at once: its memory and its process'; NAN: not known, as with a trainer of the user's own.
+// What a run needs at once: its memory and its process'; NAN: not known, as with a custom trainer.
 double plan_needs(const struct plan *plan, const struct planned_run *run);
 // What runs on this machine's cores may take side by side: memory_usable less a twentieth, for all else that is at
 // work; INFINITY where the system does not say, or where plans are for a GPU. `limit` as there.

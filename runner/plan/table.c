@@ -261,7 +261,7 @@ static void print_dtype(const struct plan *plan, const struct totals *t, FILE *o
   text_free(&device);
 }
 
-// What a plan does not know of a trainer of the user's own.
+// What a plan does not know of a custom trainer.
 static void print_unknown(const struct plan *plan, FILE *out) {
   const struct spec_trainer *trainer = &plan->spec->trainer;
   bool n = trainer->counts[COUNT_PARAMETERS].node, c = trainer->counts[COUNT_FLOPS].node;

@@ -22,7 +22,7 @@ static bool submit(const char *path, struct error *error) {
   if (!fine)
     error_set(error, EXIT_ENVIRONMENT,
               "sbatch did not take the job that follows (%s): %s; the runs are submitted, and the next isoloss run "
-              "goes on from them",
+              "continues from them",
               path, asked_words(&asked, words));
   asked_free(&asked);
   return fine;

@@ -34,7 +34,7 @@ enum slurm_end slurm_end_of(const char *state) {
 const char *slurm_end_words(enum slurm_end end) {
   static const char *const words[SLURM_ENDS] = {
       [SLURM_UNKNOWN] = "is gone",
-      [SLURM_ACTIVE] = "goes on",
+      [SLURM_ACTIVE] = "continues",
       [SLURM_COMPLETED] = "ended",
       [SLURM_FAILED] = "failed",
       [SLURM_CANCELLED] = "was cancelled",

@@ -59,7 +59,7 @@ static bool check_format(struct spec_reader *reader, const struct node *node, co
   bool known = !spec_trains_model(reader->spec) ? *name->index : format_parse(name->index, &arena, &error) != NULL;
   if (!known && !name->index_quoted) {
     spec_error_at(reader->spec, node, index_offset(node, name), reader->diagnostics,
-                  error.hint[0] ? error.hint : "a condition stands in quotes: loss[\"model.width == 64\"]", "%.*s",
+                  error.hint[0] ? error.hint : "a condition is written in quotes: loss[\"model.width == 64\"]", "%.*s",
                   error_length(&error), error.text);
   } else if (known && !(name->index_quoted && !spec_trains_model(reader->spec))) {
     const char *canonical = format_canonical(name->index, &arena);
@@ -81,7 +81,7 @@ static void check_condition(struct spec_reader *reader, const struct node *node,
     return;
   }
   spec_error_at(reader->spec, node, start + error.offset, reader->diagnostics,
-                "in [ ] stands a format, or a condition over the runs' columns", "%s", error.text + error.place);
+                "in [ ] is a format, or a condition over the runs' columns", "%s", error.text + error.place);
 }
 
 static void check_name(struct spec_reader *reader, const struct node *node, const struct expression_name *name) {

@@ -148,7 +148,7 @@ bool spec_check_names(struct spec_reader *reader, const struct node *node, int s
     if (near)
       snprintf(hint, sizeof hint, "did you mean %s?", near);
     else
-      snprintf(hint, sizeof hint, "text stands in quotes: '%.60s'", name->name);
+      snprintf(hint, sizeof hint, "text is written in quotes: '%.60s'", name->name);
     spec_error_at(reader->spec, node, start + name->offset, reader->diagnostics, hint,
                   "'%.60s' is no field or quantity of a run", name->name);
     fine = false;

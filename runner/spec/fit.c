@@ -257,7 +257,7 @@ static void read_fit(struct spec_reader *reader, const struct node *node, struct
     for (size_t j = 0; j < fit->average_over.count; j++)
       if (strcmp(fit->best_over.items[i], fit->average_over.items[j]) == 0)
         node_error(node_find(node, "average_over"), reader->diagnostics, NULL,
-                   "%s stands in best_over and in average_over", fit->best_over.items[i]);
+                   "%s is in both best_over and average_over", fit->best_over.items[i]);
 }
 
 static void read_isoflop(struct spec_reader *reader, const struct node *node, struct spec_isoflop *entry) {
@@ -277,7 +277,7 @@ static void check_name(struct spec_reader *reader, const struct node *node, cons
     if (spec->isoflops[i].node != node && strcmp(spec->isoflops[i].name, name) == 0) other = spec->isoflops[i].node;
   if (!other) return;
   char hint[80];
-  snprintf(hint, sizeof hint, "give it a name; the other stands on line %d", other->line);
+  snprintf(hint, sizeof hint, "give it a name; the other is on line %d", other->line);
   node_error(node, reader->diagnostics, hint, "two fits are called '%.60s'", name);
 }
 

@@ -41,7 +41,7 @@ static void read_average(struct spec_reader *reader, const struct node *node) {
     node_error(node, reader->diagnostics, spec_field_hint(reader, path), "halving: no field is called '%.60s'", path);
   else if (is_among(halving->over, halving->over_count, field) ||
            is_among(halving->average, halving->average_count, field))
-    node_error(node, reader->diagnostics, NULL, "halving: %s stands twice in over and average_over", path);
+    node_error(node, reader->diagnostics, NULL, "halving: %s is twice in over and average_over", path);
   else if (field->groups & GROUP_BUDGET)
     node_error(node, reader->diagnostics, "average_over: seed",
                "halving: average_over %s: competitors must train the same steps", path);
@@ -81,7 +81,7 @@ static void read_axis(struct spec_reader *reader, const struct node *node) {
   const struct run_field *field = spec_field_find(reader->spec, path);
   for (size_t i = 0; field && i < halving->over_count; i++)
     if (halving->over[i] == field) {
-      node_error(node, reader->diagnostics, NULL, "halving: %s stands twice in over", path);
+      node_error(node, reader->diagnostics, NULL, "halving: %s is twice in over", path);
       return;
     }
   if (!field)

@@ -1,4 +1,4 @@
-// `fields`: what runs have besides the table of run fields, for a trainer of the user's own.
+// `fields`: what runs have besides the table of run fields, for a custom trainer.
 //   fields: {dropout: {type: number, default: 0, range: [0, 1], help: share of activations that are dropped}}
 #include <ctype.h>
 #include <stdlib.h>

@@ -95,7 +95,7 @@ static void read_stage(struct spec_reader *reader, const struct node *key, const
   const struct stage *found = find_by_key(key->text),
                      *before = spec->stage_count ? spec->stages[spec->stage_count - 1].stage : NULL;
   if (found && found->root) {
-    node_error(key, reader->diagnostics, "from: PATH", "%s stands beside stages, not in it: chains begin with it",
+    node_error(key, reader->diagnostics, "from: PATH", "%s is next to stages, not in it: chains begin with it",
                key->text);
     return;
   }

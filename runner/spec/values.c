@@ -30,7 +30,7 @@ const char *spec_file_path(const struct spec_reader *reader, const char *name) {
   return path_join(&reader->spec->arena, reader->folder, name);
 }
 
-// Formats are the built-in trainer's to know; a trainer of the user's own takes any name.
+// Formats are the built-in trainer's to know; a custom trainer takes any name.
 static bool is_format(const struct spec *spec, const struct run_field *field) {
   return field->groups & GROUP_FORMAT && spec_trains_model(spec);
 }

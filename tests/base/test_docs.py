@@ -20,6 +20,10 @@ PLAIN = {
     r"\bthat there (?:is|are)\b(?! no)": "(an existing, an unknown) ...",
     r"\bof (?:your|our|the user's|my) own\b": "custom, your",
     r"\bso many bits\b": "that many bits",
+    r"\bis the least\b(?= *[.,;])": "the minimum is",
+    r"\b(?:format|name|field) that there is not\b": "an unknown one",
+    r"\bhas its end already\b": "is already finished",
+    r"\btrainer of (?:your|the user's) own\b": "a custom trainer",
 }
 # One way to spell a word, and slips that fingers make.
 SPELLED = {"color": "colour", "behavior": "behaviour", "neighbor": "neighbour", "optimise": "optimize", "initialise": "initialize",

@@ -412,10 +412,10 @@ def a_run_over_its_time_is_stopped_and_fails(home):
 
 @case
 def one_that_a_request_to_stop_ends_has_not_crashed(home):
-    # A trainer that does not say `stopped`: it goes on from its last checkpoint, without a try to spare.
+    # A trainer that does not say `stopped`: it continues from its last checkpoint, without a try to spare.
     code, outcome, err = home.run(2, "--retries", "0", fault={"0": {"asked_at": [7, 13]}, "1": {"asked_at": [9], "by_shell": True}})
     check(code == 0 and outcome["done"] == 2 and err.count("preempted") == 3 and "crashed" not in err, (code, err))
-    check("stopped from outside at step 13 (2 times); it goes on from its last checkpoint" in err, err)
+    check("stopped from outside at step 13 (2 times); it continues from its last checkpoint" in err, err)
     home.check_exact(2, "after others asked it to stop")
     # As long as it comes further each time.
     code, outcome, err = home.run(1, "--seeds", "50", "--retries", "0", fault={"*": {"asked_at": [3, 3]}})

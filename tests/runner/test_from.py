@@ -254,7 +254,7 @@ def fields_of_trainings_go_with_none():
     check("train.lr has no effect" in done.err, "in a sweep too", done.err)
     check("takes the path of a folder" in run("plan", spec("none", "from: {a: 1}\n"), code=2).err, "no path")
     check("names no folder" in run("plan", spec("none", "from: []\n"), code=2).err, "an empty list")
-    check("stands beside stages" in run("plan", spec("inside", "stages: {from: {}}\n"), code=2).err, "no stage to ask for")
+    check("is next to stages" in run("plan", spec("inside", "stages: {from: {}}\n"), code=2).err, "no stage to ask for")
     done = run("plan", spec("halved", "from: fine\nrun: {halving: {over: seed, at: [0.5]}}\n"
                             "sweep: {grid: {seed: [0, 1]}}\n"), code=2)
     check("nothing is trained" in done.err, "nothing to halve", done.err)

@@ -302,7 +302,7 @@ def a_rate_that_diverges_with_one_seed_comes_last():
 def means_of_fits_want_means_in_halving():
     done = run("check", by_seed("apart", ""), home="bad", code=2)
     check("halving decides for each seed by itself" in done.err and "average_over: seed" in done.err, done)
-    for rule, said in [(", average_over: train.lr", "stands twice"), (", average_over: sed", "did you mean"),
+    for rule, said in [(", average_over: train.lr", "is twice in"), (", average_over: sed", "did you mean"),
                        (", average_over: model.layers", "no axis of the sweep"), (", average_over: train.steps", "same steps")]:
         check(said in run("check", by_seed("apart", rule), home="bad", code=2).err, rule)
     uneven = by_seed("apart", ", average_over: seed").replace("apart.yaml", "uneven.yaml")

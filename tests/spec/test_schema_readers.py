@@ -64,7 +64,7 @@ PUT = [None, True, 0, -1, 3.5, 1e12, "", "auto", "x", "1e6", "-1e6", "1e-3", [],
        ["train.lr"], 10**20]
 # What check refuses and no schema can say, or not in a line of the tables: what depends on another key, on a value's meaning,
 # on the sweep as a whole, or on the fields that the spec declares.
-BEYOND = ["no axis of the sweep", "no two runs differ", "no field is called", "stands twice", "no evaluation", "unknown field",
+BEYOND = ["no axis of the sweep", "no two runs differ", "no field is called", "is twice in", "no evaluation", "unknown field",
           "needs a count of at least", "needs ends above zero", "needs at least", "needs one of", "must be between", "no coefficient",
           "has a coefficient", "noise", "on_stall says nothing", "an empty one", "is not of the form", "has no parameter",
           "unexpected character", "leaves none", "not a whole number", "must ascend", "unknown function", "ends too early",

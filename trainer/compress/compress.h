@@ -79,9 +79,9 @@ bool compress_set(struct compress_settings *settings, const struct compress_sett
                   struct arena *arena, struct error *error);
 // Whether the method rounds to one of several numbers of bits, so that an allocation can choose among them.
 bool compress_allocates(const struct compress_method *method);
-// Sets what gives a weight so many bits, those of scales not counted, in place of what the settings said of it: `bits`,
-// or of higgs the grid of n = 2^(p bits) points. To be resolved then. False, and nothing is changed, where the method
-// has no such option (which is no error).
+// Sets what gives a weight that many bits, those of scales not counted, in place of what the settings said of it:
+// `bits`, or of higgs the grid of n = 2^(p bits) points. To be resolved then. False, and nothing is changed, where the
+// method has no such option (which is no error).
 bool compress_set_bits(struct compress_settings *settings, int bits);
 // Checks combinations and parses the format into the arena. False and the reason when the method cannot take the format
 // or the settings contradict each other (EXIT_USAGE_ERROR).

@@ -185,7 +185,7 @@ static bool npy_data(const struct mapped_file *file, int width, size_t *offset, 
                      file->size - *offset, 8 * width);
   if (fine && promised != there)
     return error_set(error, EXIT_USAGE_ERROR,
-                     "%s: its .npy header tells of %lld numbers, and %lld follow it: the file is cut off or damaged",
+                     "%s: its .npy header says %lld numbers, and %lld follow it: the file is cut off or damaged",
                      file->path, promised, there);
   return fine || error_set(error, EXIT_USAGE_ERROR, "%s: the .npy array must be of %s with one axis", file->path,
                            width == 2 ? "uint16" : "uint32");

@@ -40,7 +40,7 @@ bool suite_alphabet_of(const struct corpus *corpus, int64_t symbols, struct suit
   }
   if (first < 0)
     return error_set(error, EXIT_USAGE_ERROR,
-                     "%" PRId64 " symbols and %d tokens beside are more than the %" PRId64 " of the corpus", symbols,
+                     "%" PRId64 " symbols and %d other tokens are more than the %" PRId64 " of the corpus", symbols,
                      SUITE_EXTRA_TOKENS, corpus_vocabulary(corpus));
   *alphabet = suite_alphabet_from(symbols, first);
   return true;
@@ -49,8 +49,8 @@ bool suite_alphabet_of(const struct corpus *corpus, int64_t symbols, struct suit
 bool suite_fits(int64_t symbols, int64_t vocabulary, int64_t context, const char *symbols_field, struct error *error) {
   if (symbols + SUITE_EXTRA_TOKENS > vocabulary)
     return error_set(error, EXIT_USAGE_ERROR,
-                     "%s %" PRId64 " and the %d tokens beside them are more than the vocabulary of %" PRId64,
-                     symbols_field, symbols, SUITE_EXTRA_TOKENS, vocabulary) ||
+                     "%s %" PRId64 " and the %d other tokens are more than the vocabulary of %" PRId64, symbols_field,
+                     symbols, SUITE_EXTRA_TOKENS, vocabulary) ||
            error_about(error, symbols_field, NULL);
   if (context < 2 * symbols + 2)
     return error_set(error, EXIT_USAGE_ERROR,

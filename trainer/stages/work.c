@@ -241,7 +241,7 @@ enum exit_code stage_run(const struct trainer_options *options, struct error *er
   if (!open_run(&work, options->config_path, &finished, error)) {
     code = error->code;
   } else if (finished) {
-    notice_print("isoloss-train", "%s has its end already: nothing to do", t->log.path);
+    notice_print("isoloss-train", "%s is already finished: nothing to do", t->log.path);
   } else if (!work.stage->work(&work, error)) {
     code = work.stopped && !error->code && report_stopped(t, error) ? EXIT_RUNS_FAILED : error->code;
   } else if (!event_log_sync(&t->log, error)) {

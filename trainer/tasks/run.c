@@ -139,7 +139,7 @@ enum exit_code task_main(const struct trainer_options *options, struct error *er
   enum exit_code code = EXIT_DONE;
   bool fine = open_run(&run, options->config_path, &work, &finished, error);
   if (fine && finished)
-    notice_print("isoloss-train", "%s has its end already: nothing to do", run.log.path);
+    notice_print("isoloss-train", "%s is already finished: nothing to do", run.log.path);
   else if (fine)
     fine = end(&run, work(&run, error), &code, error);
   if (!fine) code = error->code;
