@@ -6,7 +6,7 @@
 #include "results/setting_sql.h"
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 10 };
+enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 11 };
 
 struct cached_statement {
   const char *sql;  // compared by address
