@@ -99,23 +99,21 @@ static bool evolve(struct searching *s, struct error *error) {
   struct search_state *state = &s->state;
   double kept_at = training_seconds(&s->work->run);
   while (state->generation < s->config->search.generations) {
-    bool asked = stopped(s);
-    if (asked || training_seconds(&s->work->run) - kept_at > state_seconds) {
-      if (state->generation > 0 && !keep_state(s, error)) return false;
-      kept_at = training_seconds(&s->work->run);
-    }
-    if (asked) return false;
     const struct search_state before = *state;
-    const int64_t tokens = s->earlier_tokens, gone = fitness_tokens(s->fitness);
+    const int64_t gone = fitness_tokens(s->fitness);
     if (!search_generation(&s->search, state->generation, state->choice, &state->worth, &state->asked, error)) {
       if (error->code || !s->work->stopped || before.generation == 0) return false;
-      // What this generation has done so far is done again.
+      // Stopped: what this generation has done so far will be done again.
       *state = before;
-      s->earlier_tokens = tokens - (fitness_tokens(s->fitness) - gone);
-      return keep_state(s, error) && false;
+      s->earlier_tokens -= fitness_tokens(s->fitness) - gone;
+      keep_state(s, error);
+      return false;
     }
     state->generation++;
     if (!report_generation(s, error)) return false;
+    if (training_seconds(&s->work->run) - kept_at < state_seconds) continue;
+    if (!keep_state(s, error)) return false;
+    kept_at = training_seconds(&s->work->run);
   }
   return true;
 }
