@@ -19,8 +19,8 @@ void command_generate(struct command_line *line) {
       "isoloss generate RUN|FOLDER [--prompt TEXT] [--tokens N] [--temperature T] [--top-k K] [--seed N]",
       "RUN is the beginning of a run's id, at least 4 characters; FOLDER a run's, one of its checkpoints, or an export.\n"
       "Prints what the model writes. Up to model.context tokens are read once each; behind that it sees the last\n"
-      "model.context ones, and computes all of them for each token. So it does with a format of activations, and where the\n"
-      "device has no attention over a cache (CUDA): one scale for a whole tensor is then of the unused part, too.",
+      "model.context ones, and computes all of them for each token. So it does from the start with a format of\n"
+      "activations: one scale for a whole tensor is then of the unused part of the context, too.",
       1, 1, "one run or folder"};
   struct saved_model saved;
   if (!command_begin(line, &usage, options) ||
