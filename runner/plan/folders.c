@@ -6,6 +6,7 @@
 #include "runner/plan/grid.h"
 #include "trainer/data/corpus.h"
 #include "trainer/model_folder.h"
+#include "trainer/tasks/task.h"
 
 struct plan_folders {
   struct plan_folders *next;
@@ -21,22 +22,56 @@ static struct plan_folders *find(struct plan_folders *folders, const char *path)
   return folders;
 }
 
-bool plan_folder_take(struct plan_folders **folders, struct arena *arena, struct run_config *config,
-                      struct error *error) {
-  struct plan_folders *known = find(*folders, config->from.path);
+// The folder, read once. NULL with an error that is about the field `about`.
+static const struct plan_folders *take(struct plan_folders **folders, struct arena *arena, const char *path,
+                                       const char *about, struct error *error) {
+  struct plan_folders *known = find(*folders, path);
   if (!known) {
     known = arena_alloc(arena, sizeof *known);
-    *known = (struct plan_folders){.next = *folders, .path = config->from.path};
-    known->refused = !model_folder_read(config->from.path, arena, &known->folder, &known->why);
+    *known = (struct plan_folders){.next = *folders, .path = path};
+    known->refused = !model_folder_read(path, arena, &known->folder, &known->why);
     *folders = known;
   }
-  if (known->refused) {
-    *error = known->why;
-    error->code = EXIT_USAGE_ERROR;
-    memset(error->about, 0, sizeof error->about);  // whichever field it is, the folder says it
-    return error_about(error, "from.path", NULL);
-  }
-  return model_folder_apply(&known->folder, config, error);
+  if (!known->refused) return known;
+  *error = known->why;
+  error->code = EXIT_USAGE_ERROR;
+  memset(error->about, 0, sizeof error->about);  // whichever field it is, the folder says it
+  error_about(error, about, NULL);
+  return NULL;
+}
+
+bool plan_folder_take(struct plan_folders **folders, struct arena *arena, struct run_config *config,
+                      struct error *error) {
+  const struct plan_folders *known = take(folders, arena, config->from.path, "from.path", error);
+  return known && model_folder_apply(&known->folder, config, error);
+}
+
+static void put_found(struct run_config *config, const char *path, struct value value) {
+  for (size_t i = 0; i < config->own.count; i++)
+    if (strcmp(config->own.fields[i].path, path) == 0) config->own.values[i] = value;
+}
+
+bool plan_task_folder_take(struct plan_folders **folders, struct arena *arena, const char *spec,
+                           struct run_config *config, struct error *error) {
+  const struct task *task = task_of(config);
+  const char *path = "";
+  for (size_t i = 0; task && task->folder && i < config->own.count; i++)
+    if (strcmp(config->own.fields[i].path, task->folder->path) == 0) path = config->own.values[i].text;
+  if (!path || !*path) return true;
+  const char *slash = spec ? strrchr(spec, '/') : NULL;
+  if (*path != '/' && slash) path = path_join(arena, arena_copy(arena, spec, (size_t)(slash - spec + 1)), path);
+  const struct plan_folders *known = take(folders, arena, path, task->folder->path, error);
+  if (!known) return false;
+  struct run_config model = known->folder.config;
+  struct run_quantities q = config_quantities(&model, &(struct corpus_facts){0});
+  bool trained = known->folder.of_run && q.tokens != AUTO_INTEGER;
+  put_found(config, task->folder->path, (struct value){.kind = VALUE_TEXT, .text = known->folder.path});
+  put_found(config, task->folder->digest, (struct value){.kind = VALUE_TEXT, .text = known->folder.digest});
+  put_found(config, task->folder->parameters,
+            (struct value){.kind = VALUE_NUMBER, .number = (double)q.parameters.non_embedding});
+  put_found(config, task->folder->tokens,
+            (struct value){.kind = VALUE_NUMBER, .number = trained ? (double)q.tokens : 0});
+  return true;
 }
 
 // Where the spec names the folder of a run.

@@ -375,6 +375,8 @@ enum grid_outcome grid_evaluate(struct run_grid *grid, size_t sweep_index, uint6
   config_name_source(&m.config);
   if (*m.config.from.path && !plan_folder_take(&grid->folders, grid->arena, &m.config, &problem->error))
     return GRID_REFUSED;
+  if (!plan_task_folder_take(&grid->folders, grid->arena, grid->spec->path, &m.config, &problem->error))
+    return GRID_REFUSED;
 
   bool no_corpus, decided = false, stays = true, undecided = false;
   bool derived = derive_all(&m, ready, &no_corpus, problem);

@@ -3,6 +3,7 @@ their lines, and the small presets of all specs of tasks. Prints TAP."""
 import glob
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -66,6 +67,9 @@ def mistakes_have_their_lines():
             ("task: descent\nclaims:\n  - {claim: \"descent.steps[\\\"seed == 0\\\"] < descent.steps[\\\"seed == 1\\\"]\", match_on: "
              "descent.error, match_along: curves}\n", ":3:", "matched along ladders"),
             ("task: speculative\nbase: {speculative.temper_low: 3}\n", ":2:", "temper_low 3 is above"),
+            ("task: speculative\nbase: {speculative.digest: abc}\n", ":2:", "found in a checkpoint, not given"),
+            ("task: speculative\nbase: {speculative.source: checkpoint}\n", ":2:", "needs speculative.checkpoint"),
+            ("task: speculative\nbase: {speculative: {source: checkpoint, checkpoint: nowhere}}\n", ":2:", "no such folder"),
             ("task: speculative\nbase: {speculative.nodes: 1e7}\n", ":2:", "more candidates than"),
             ("task: speculative\nbase: {speculative: {source: model, width: 20}}\n", ":2:", "multiple of 16"),
             ("task: descent\nclaims:\n  - 'descent.stepps[\"seed == 0\"] < 3'\n", ":3:", "did you mean descent.steps")]:
@@ -123,6 +127,40 @@ claims:
     told = run("fit", "matched.yaml").out
     check(len(cells) == 6 and f"right less left: {sum(cells) / 6:+.4f}, mean over 6 ladders" in told, cells, told)
     check(outside > 0 and f"{outside} left out that would be extrapolations" in told, outside, told)
+
+
+@case
+def drafts_on_a_run_that_was_trained():
+    """A run's checkpoint is read: its model's entropy is near its loss, a copy is the same run, another weight is not."""
+    write("lm.yaml", """experiment: lm
+corpus: {source: markov2, markov2_vocabulary: 8, markov2_exponent: 2}
+base: {model: {layers: 1, width: 16, context: 16, dtype: float32}, train: {steps: 60, batch_tokens: 512, lr: 1e-2}}
+""")
+    check(run("run", "lm.yaml").code == 0, "a training")
+    trained = document("runs", "lm")[0]
+    own = path_of("home", "runs", trained["id"])
+    copied = [os.path.join(folder, "checkpoints", "step-60") for folder in (own, path_of("copied"), path_of("changed"))]
+    for folder in ("copied", "changed"):
+        shutil.copytree(own, path_of(folder))
+    weights = os.path.join(copied[2], "model.safetensors")
+    with open(weights, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    text = "experiment: drafts\ntask: speculative\nbase: {speculative: {source: checkpoint, nodes: 16, trees: 64, checkpoint: "
+    ids = []
+    for folder in ["home/runs/" + trained["id"] + "/checkpoints/step-60", copied[1]]:
+        write("drafts.yaml", text + folder + "}}\n")
+        ids += [document("plan", "drafts.yaml")[0]["id"]]
+    write("drafts.yaml", text + copied[2] + "}}\n")
+    check(ids[0] == ids[1] != document("plan", "drafts.yaml")[0]["id"], "identity", ids)
+    write("drafts.yaml", text + copied[0] + "}}\n")
+    check(run("run", "drafts.yaml").code == 0, "run")
+    row = document("runs", "drafts")[0]
+    check(row["id"] == ids[0] and row["parameters"] == trained["parameters"] and row["tokens"] == 60 * 512, "N and D", row)
+    check(abs(row["speculative.mu"] - trained["loss"]) < 0.15 and 0.8 < row["speculative.ratio"] < 1.2 and
+          row["speculative.accepted"] < row["speculative.bound"], "what it predicts", row, trained["loss"])
 
 
 @case

@@ -18,6 +18,13 @@ struct task_numbers {
   double steps;  // those that its `step` events count
 };
 
+// Fields of a task that works on a model: `path` names its folder (trainer/model_folder.h), "" for none; what a plan
+// finds in it becomes the others, which no spec gives (GROUP_FOUND): the digest of weights and description, which
+// counts in a run's id in the path's place, N, and the tokens that it was trained on (0: not known).
+struct task_folder_fields {
+  const char *path, *digest, *parameters, *tokens;
+};
+
 struct task {
   const char *name;  // a word; what its fields and results begin with
   const char *help;
@@ -26,6 +33,7 @@ struct task {
   size_t field_count, settings_size;
   const struct task_result *results;
   size_t result_count;
+  const struct task_folder_fields *folder;  // NULL: it reads no model
   // Fills what is auto in settings and checks what fields say together. False with an error that is about fields
   // (error_about). NULL: there is nothing to do.
   bool (*resolve)(void *settings, struct error *error);

@@ -1,11 +1,13 @@
-// Draft trees on a language model's own predictions: a training of the trainer's own, texts that the model writes, and
-// trees that grow from their ends, all texts' at once. See work.h.
+// Draft trees on a language model's own predictions: a training of the trainer's own, or a checkpoint, texts that the
+// model writes, and trees that grow from their ends, all texts' at once. See work.h.
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/philox.h"
 #include "trainer/evaluation.h"
+#include "trainer/model_folder.h"
 #include "trainer/stages/evaluate_rows.h"
 #include "trainer/tasks/speculative/work.h"
 #include "trainer/training.h"
@@ -57,6 +59,31 @@ static bool train(struct task_run *run, struct training *t, struct error *error)
   return isfinite(run->loss) || task_diverge(run, "the validation loss is not finite");
 }
 
+// ---- a checkpoint ----
+
+static bool load(struct task_run *run, struct training *t, struct error *error) {
+  const struct speculative *s = run->settings;
+  struct run_config *c = &t->file.config;
+  struct model_folder folder;
+  config_default(c);
+  c->model.dtype = "float32";
+  c->model.device = "cpu";
+  c->model.context = AUTO_INTEGER;
+  c->train.threads = run->threads;
+  if (!model_folder_read(s->checkpoint, &t->arena, &folder, error)) return false;
+  if (strcmp(folder.digest, s->digest) != 0)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "%s holds another model than when the run was planned (digest %.8s, then %.8s): isoloss run SPEC "
+                     "plans it anew",
+                     folder.path, folder.digest, s->digest);
+  if (!model_folder_apply(&folder, c, error)) return false;
+  if (c->model.context > s->context) c->model.context = s->context;
+  c->parsed_format = NULL;
+  return trainer_device_open(c->model.device, c->train.threads, &t->ops, &t->device, error) &&
+         (t->model = model_create(t->ops, t->device, c, MODEL_EVALUATE, error)) &&
+         model_take_phase(t->model, folder.step, error) && model_folder_load(&folder, t->model, error);
+}
+
 // ---- predictions ----
 
 // The law of what follows the first `length` tokens of window `w` of the last pass.
@@ -75,7 +102,8 @@ static int32_t drawn(const struct predictions *m, double u) {
   return (int32_t)v;
 }
 
-// Texts that the model writes after a source's two free symbols, each token drawn from its law; `moments` gets these.
+// Texts that the model writes after two random tokens (which of markov2 are free), each further token drawn from its
+// law; `moments` gets these.
 static bool write_texts(struct task_run *run, struct predictions *m, struct law_moments *moments, struct error *error) {
   const struct speculative *s = run->settings;
   for (int64_t first = 0; first < s->trees; first += m->at_once) {
@@ -141,10 +169,20 @@ static bool measure(struct task_run *run, struct training *t, struct law_moments
   const struct run_config *c = &t->file.config;
   int64_t rows = t->model->rows < t->model->evaluation_rows ? t->model->rows : t->model->evaluation_rows;
   struct predictions m = {.t = t,
-                          .vocabulary = s->vocabulary,
-                          .context = s->context,
-                          .written = s->context / 2,
-                          .at_once = rows / s->context < s->trees ? rows / s->context : s->trees};
+                          .vocabulary = c->model.vocabulary,
+                          .context = c->model.context,
+                          .written = c->model.context / 2,
+                          .at_once = rows / c->model.context};
+  int64_t candidates = (s->nodes + 1) * m.vocabulary, trees = SPECULATIVE_CANDIDATES / candidates;
+  if (trees < 1)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "speculative.nodes %" PRId64 " of %" PRId64
+                     " tokens each are more candidates than the %d that fit",
+                     s->nodes, m.vocabulary, SPECULATIVE_CANDIDATES);
+  if (m.written <= FREE_SYMBOLS)
+    return error_set(error, EXIT_USAGE_ERROR, "a context of %" PRId64 " leaves no room for a text", m.context);
+  if (m.at_once > trees) m.at_once = trees;
+  if (m.at_once > s->trees) m.at_once = s->trees;
   m.texts = arena_array(&run->arena, (size_t)(s->trees * m.written), sizeof *m.texts);
   m.windows = arena_array(&run->arena, (size_t)(m.at_once * m.context), sizeof *m.windows);
   m.p = arena_array(&run->arena, (size_t)c->model.vocabulary, sizeof *m.p);
@@ -159,6 +197,11 @@ bool speculative_on_model(struct task_run *run, struct law_moments *moments, str
   const struct speculative *s = run->settings;
   struct training t = {.log = {.file = -1}, .oracle_loss = NAN, .file = {.corpus_path = ""}};
   struct corpus_location corpus;
+  if (strcmp(s->source, "checkpoint") == 0) {
+    bool fine = load(run, &t, error) && measure(run, &t, moments, accepted, error);
+    training_close(&t);
+    return fine;
+  }
   bool fine = speculative_model(s, (int64_t)run->seed, run->threads, &t.file.config, error) &&
               corpus_find(&t.file.config, &run->arena, &corpus, error);
   t.steps = s->steps;

@@ -6,7 +6,9 @@
 #include "trainer/tasks/task.h"
 
 struct speculative {
-  const char *source;  // "synthetic", "model"
+  const char *source;  // "synthetic", "model", "checkpoint"
+  const char *checkpoint, *digest;
+  int64_t model_parameters, model_tokens;
   int64_t nodes, trees, vocabulary, laws;
   double temper_low, temper_high;
   int64_t width, layers, context, batch, steps;

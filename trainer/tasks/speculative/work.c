@@ -42,8 +42,8 @@ bool speculative_work(struct task_run *run, struct error *error) {
   const struct speculative *s = run->settings;
   struct law_moments moments = {0};
   struct accepted a = {0};
-  if (strcmp(s->source, "model") == 0 ? !speculative_on_model(run, &moments, &a, error)
-                                      : !on_synthetic(run, &moments, &a))
+  if (strcmp(s->source, "synthetic") == 0 ? !on_synthetic(run, &moments, &a)
+                                          : !speculative_on_model(run, &moments, &a, error))
     return false;
   double trees = (double)a.trees, mean = a.sum / trees, nodes = (double)s->nodes;
   double renewal = law_renewal(&moments, nodes);

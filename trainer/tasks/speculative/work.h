@@ -12,7 +12,8 @@ struct accepted {
 // A tree that has got a node: counts where that is the last one, or the last of the early ones.
 void accepted_see(struct accepted *accepted, const struct speculative *settings, const struct draft_tree *tree);
 
-// Trains the model, has it write settings->trees texts, and grows a tree from the end of each: `moments` are of the
-// laws that the texts were drawn from. run->loss is the validation loss. False as task_work is.
+// Trains the model, or loads that of the checkpoint, has it write settings->trees texts, and grows a tree from the end
+// of each: `moments` are of the laws that the texts were drawn from. run->loss is a trained one's validation loss.
+// False as task_work is.
 bool speculative_on_model(struct task_run *run, struct law_moments *moments, struct accepted *accepted,
                           struct error *error);
