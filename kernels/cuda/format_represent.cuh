@@ -249,7 +249,7 @@ __device__ __forceinline__ float four_over_six(const struct quantizer &q, const 
 
 // MS-EDEN of an octet z = x / scale, `levels` of it to nearest: the scale of the lane's group, corrected over a block
 // of the transform, or the group where that is larger, and rounded stochastically by the word of the group's first
-// value. kernels/formats/pass_quantize.h has it in the same order.
+// value. kernels/formats/pass_scales.h has it in the same order.
 __device__ __forceinline__ float corrected_scale(const struct quantizer &q, const octet &z, const octet &levels,
                                                  float scale, float absmax, shared_pointer<uint32_t> words, int at) {
   float square = 0, product = 0, unit = scale_unit_of_tensor(&q, absmax);

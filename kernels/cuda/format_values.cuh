@@ -1,4 +1,4 @@
-// Representing values on the GPU, scalar by scalar: the arithmetic of kernels/formats/pass_quantize.h, operation for
+// Representing values on the GPU, scalar by scalar: the arithmetic of kernels/formats/pass_round.h, operation for
 // operation, so that equal scales give equal bits. A warp holds a chunk of 256 columns of a row, eight adjacent ones a
 // lane: 16 bytes of bfloat16, one byte of a gradient mask, and whole Hadamard blocks.
 #pragma once
