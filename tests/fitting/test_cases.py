@@ -910,4 +910,18 @@ def scores_of_a_file():
     check('{"E": 1.69, ...}' in refused("plain.csv", "--score", "text.json"), "what the file may be")
 
 
+@case
+def every_setting_in_text():
+    """Details and page say every setting, given and by default, as the document does."""
+    asked = ("plain.csv", "--where", "N > 4e7", "--weight", "N/1e9", "--bootstrap", "60", "--seed", "3")
+    settings = json.loads(run("fit", *asked, "--json").out)[0]["made"]["settings"]
+    text = " ".join(run("fit", *asked, "--details").out.split())
+    run("report", *asked, "--law", "chinchilla", "-o", "made.html")
+    page = open(os.path.join(harness.scratch, "made.html")).read().replace("&gt;", ">")
+    check(settings["seed"] == "3" and settings["starts"] and settings["where"] == "N > 4e7", "settings", settings)
+    for name, value in settings.items():
+        check("%s %s" % (name, value) in text, "text: " + name, text)
+        check("%s %s" % (name, value) in page, "page: " + name)
+
+
 harness.finish()
