@@ -368,7 +368,7 @@ static void rank(struct comparing *comparing) {
     held_out_scores(comparing, common, l);
     if (by_aicc(&result->laws[l], &result->laws[best]) < 0) best = l;
   }
-  static const double rounding = 1e-9;
+  static const double rounding = 1e-6;
   const struct law_standing first = result->laws[best];
   for (size_t l = 0; l < comparing->count; l++) {
     struct law_standing *standing = &result->laws[l];
