@@ -170,24 +170,12 @@ static void keep_held_out(struct comparing *comparing, size_t law, const struct 
   }
 }
 
-static void keep_coefficients(struct comparison *all, struct law_standing *standing, const struct fit_result *result) {
-  size_t room = result->coefficient_count + result->derived_count + 1;
-  standing->coefficients = arena_array(&all->arena, room, sizeof *standing->coefficients);
-  for (size_t i = 0; i < result->coefficient_count; i++)
-    standing->coefficients[standing->coefficient_count++] =
-        (struct fit_fix){arena_string(&all->arena, result->coefficients[i].name), result->coefficients[i].value};
-  for (size_t i = 0; i < result->derived_count; i++)
-    if (!strchr(result->derived[i].name, '['))
-      standing->coefficients[standing->coefficient_count++] =
-          (struct fit_fix){arena_string(&all->arena, result->derived[i].name), result->derived[i].value};
-}
-
 static void fill_standing(struct comparing *comparing, size_t law, const struct fit_result *result) {
   struct comparison *all = comparing->result;
   struct law_standing *standing = &all->laws[law];
   *standing = (struct law_standing){.objective = result->objective, .residual_rms = result->residual_rms};
   standing->law = arena_string(&all->arena, label_of(comparing, law));
-  keep_coefficients(all, standing, result);
+  compare_keep_estimates(&all->arena, &comparing->laws[law], result, standing);
   standing->formula = arena_string(&all->arena, result->formula);
   for (int s = 0; s < result->stage_count; s++) standing->parameters += result->stages[s].parameters;
   if (all->objective.kind != OBJECTIVE_STUDENT_T) standing->parameters++;  // the scale, which Student's t brings
@@ -380,6 +368,7 @@ static void rank(struct comparing *comparing) {
     held_out_scores(comparing, common, l);
     if (by_aicc(&result->laws[l], &result->laws[best]) < 0) best = l;
   }
+  static const double rounding = 1e-6;
   const struct law_standing first = result->laws[best];
   for (size_t l = 0; l < comparing->count; l++) {
     struct law_standing *standing = &result->laws[l];
@@ -388,7 +377,8 @@ static void rank(struct comparing *comparing) {
     paired(comparing, common, comparing->held_out[l], comparing->held_out[best], &standing->held_out_behind,
            &standing->held_out_behind_se);
     bool scored = isfinite(standing->held_out_behind_se);
-    double twice = 2 * standing->held_out_behind_se;
+    // laws that predict alike to rounding are not told apart by it
+    double twice = fmax(2 * standing->held_out_behind_se, rounding * fabs(first.held_out_loss));
     standing->told_apart = l != best && standing->aicc_behind >= 4 && (!scored || standing->held_out_behind > twice);
     standing->predicts_better = l != best && scored && standing->held_out_behind < -twice;
   }

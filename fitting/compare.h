@@ -28,9 +28,16 @@ struct compare_options {
   void (*progress)(void *context, size_t done, size_t total);  // told before every fit; or NULL
   void *context;
 };
+// What one law's fit on all rows gives, made without resamples and profiles: of a state are what it holds, what lies at
+// a bound and what can move without any change; of the others it is not known how sure they are.
+struct law_estimate {
+  const char *name;
+  double value;
+  enum coefficient_status status;
+};
 struct law_standing {
-  const char *law, *formula;     // the law's name, or the label that it was given
-  struct fit_fix *coefficients;  // and derived quantities without an argument, of the fit on all rows
+  const char *law, *formula;          // the law's name, or the label that it was given
+  struct law_estimate *coefficients;  // and derived quantities without an argument
   size_t coefficient_count;
   size_t parameters;  // fitted coefficients and the scale
   double objective, residual_rms, log_likelihood, scale, aic, aicc, bic;

@@ -55,6 +55,12 @@ void comparison_json(const struct comparison *comparison, struct json_writer *wr
     for (size_t i = 0; i < s->coefficient_count; i++)
       json_key_number(writer, s->coefficients[i].name, s->coefficients[i].value);
     json_object_end(writer);
+    json_key(writer, "status");
+    json_object_begin(writer);
+    for (size_t i = 0; i < s->coefficient_count; i++)
+      if (s->coefficients[i].status != COEFFICIENT_FITTED)
+        json_key_string(writer, s->coefficients[i].name, coefficient_status_name(s->coefficients[i].status));
+    json_object_end(writer);
     json_key_boolean(writer, "told_apart", s->told_apart);
     json_key_boolean(writer, "predicts_better", s->predicts_better);
     json_key(writer, "warnings");
@@ -81,8 +87,10 @@ static void read_law(struct law_standing *law, const struct reading *reading, co
   json_t *coefficients = member_object(reading, entry, "coefficients"), *value;
   const char *name;
   law->coefficients = arena_array(reading->arena, json_object_size(coefficients) + 1, sizeof *law->coefficients);
+  const json_t *status = member_object(reading, entry, "status");  // older documents have none
   json_object_foreach(coefficients, name, value) law->coefficients[law->coefficient_count++] =
-      (struct fit_fix){arena_string(reading->arena, name), member_number(reading, coefficients, name)};
+      (struct law_estimate){arena_string(reading->arena, name), member_number(reading, coefficients, name),
+                            fit_read_status_named(reading, status, name)};
   law->warnings = member_texts(reading, entry, "warnings", &law->warning_count);
 }
 

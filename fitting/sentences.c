@@ -300,19 +300,6 @@ const char *fit_std_sentence(struct arena *arena, const struct fit_result *resul
                       result->std, fit_residual_words(arena, result, result->std_median));
 }
 
-const char *fit_made_sentence(struct arena *arena, const struct fit_result *result) {
-  const struct fit_made *made = &result->made;
-  if (!made->version) return NULL;
-  const char *text = arena_format(arena, "made by: %s (isoloss %s", made->command, made->version);
-  for (size_t i = 0; i < made->data_count; i++) {
-    const struct fit_data *data = &made->data[i];
-    bool named = strstr(made->command, data->name);
-    text = arena_format(arena, "%s; %s%s%zu row%s, XXH3 %.12s", text, named ? "" : data->name, named ? "" : ", ",
-                        data->rows, data->rows == 1 ? "" : "s", data->digest);
-  }
-  return arena_format(arena, "%s)", text);
-}
-
 // ---- rows of equal settings, correlations ----
 
 const char *fit_replication_sentence(struct arena *arena, const struct fit_result *result) {

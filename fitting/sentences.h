@@ -58,6 +58,8 @@ const char *fit_runner_up_sentence(struct arena *arena, const struct fit_result 
 
 // "made by: isoloss fit runs.csv (isoloss 0.3.0; 245 rows, XXH3 0123456789ab)"; NULL where nobody said it.
 const char *fit_made_sentence(struct arena *arena, const struct fit_result *result);
+// "settings: law chinchilla; where N > 1e6; objective huber:0.001; ...; seed 0", given and by default; or NULL.
+const char *fit_settings_sentence(struct arena *arena, const struct fit_result *result);
 // "each residual is in units of its row's standard deviation (std), times their median, 0.31 %"; NULL without --std.
 const char *fit_std_sentence(struct arena *arena, const struct fit_result *result);
 // "rows of equal parameters, tokens (12 settings, 36 rows) differ by 0.31 % (rms); the law misses their means by 0.9 %:

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "fitting/sentences.h"
 #include "runner/terminal/table.h"
 
 static void print_verdict(const struct comparison *comparison, FILE *out) {
@@ -31,14 +32,13 @@ static void print_verdict(const struct comparison *comparison, FILE *out) {
 
 static void print_coefficients(const struct comparison *comparison, FILE *out) {
   struct arena arena = {0};
-  char number[40];
   fprintf(out, "\n");
   for (size_t l = 0; l < comparison->count; l++) {
     const struct law_standing *s = &comparison->laws[l];
     const char *text = arena_format(&arena, "%s:", s->law);
     for (size_t i = 0; i < s->coefficient_count; i++)
       text = arena_format(&arena, "%s%s %s %s", text, i ? "," : "", s->coefficients[i].name,
-                          number_digits(s->coefficients[i].value, 4, number));
+                          fit_value_words(&arena, s->coefficients[i].status, s->coefficients[i].value, NAN, 4));
     print_filled(out, text, fprintf(out, "  "), 4);
   }
   arena_free(&arena);

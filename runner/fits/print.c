@@ -359,9 +359,11 @@ void fit_print(const struct fit_result *result, const struct law *law, const str
   fit_print_diagnosis(result, options, out);
   if (options->residuals || options->details) print_residuals(result, options->residuals, &arena, out);
   const char *made = fit_made_sentence(&arena, result);
+  const char *settings = fit_settings_sentence(&arena, result);
   if (made && options->details) {
     fprintf(out, "\n");
     print_filled(out, made, fprintf(out, "  "), 4);
+    if (settings) print_filled(out, settings, fprintf(out, "  "), 4);
   }
   arena_free(&arena);
 }

@@ -154,7 +154,8 @@ static void fit_foot(const struct report *report, const struct report_fit *fit, 
       fit->result.interval_reason,
       fit_replication_sentence(&arena, &fit->result),
       fit_correlation_sentence(&arena, &fit->result),
-      fit_made_sentence(&arena, &fit->result)};
+      fit_made_sentence(&arena, &fit->result),
+      fit_settings_sentence(&arena, &fit->result)};
   text_add(out, "<p class=\"quiet\">");
   for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++) {
     if (!sentences[i]) continue;

@@ -219,6 +219,11 @@ static void comparisons(void) {
     if (CHECK(fit_result_read(&read, document, &error)) && CHECK(read.comparison && read.comparison->count == 2)) {
       const struct law_standing *a = result.comparison->laws, *b = read.comparison->laws;
       for (size_t l = 0; l < 2; l++)
+        for (size_t i = 0; i < a[l].coefficient_count; i++)
+          CHECK(same_text(a[l].coefficients[i].name, b[l].coefficients[i].name) &&
+                a[l].coefficients[i].value == b[l].coefficients[i].value &&
+                a[l].coefficients[i].status == b[l].coefficients[i].status);
+      for (size_t l = 0; l < 2; l++)
         CHECK(same_text(a[l].law, b[l].law) && a[l].parameters == b[l].parameters && same(a[l].aicc, b[l].aicc) &&
               same(a[l].held_out_behind_se, b[l].held_out_behind_se) && a[l].told_apart == b[l].told_apart);
       CHECK(read.comparison->folds == 5 && !read.comparison->holdout);
