@@ -4,9 +4,11 @@ test_commands.py ISOLOSS: ISOLOSS is the front; isoloss-train stands beside it. 
 """
 import contextlib
 import csv
+import glob
 import io
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -291,6 +293,19 @@ def few_prunings_are_told():
         for name in "sparse(0.5,journey)", "sparse(0.5,journey,every(1))":
             code, out, err = isoloss("prunings", command, spec_path, "--set", "format=" + name)
             check(code == 0 and "events" not in out + err, (name, code, out, err))
+
+
+@case
+def no_share_of_a_peak_that_nobody_measured():
+    """Where the peak of a device is not measured, as of the CPU's products here, no utilization is told: none by a data sheet."""
+    events = [json.loads(line) for path in glob.glob(path_of("main", "runs", "*", "events.jsonl"))
+              for line in open(path, encoding="utf-8")]
+    check(len({event["event"] for event in events} & {"start", "step", "done"}) == 3, "events of all kinds")
+    for event in events:
+        told = [key for key in event if re.search("peak$|speed_of_light|mfu|utili", key)]
+        check(not told, event["event"], told)
+    code, out, err = isoloss("main", "runs", "--columns", "help")
+    check(code == 0 and not re.search(r"^\s*(mfu|utili|speed_of_light)", out, re.M), out)
 
 
 @case
