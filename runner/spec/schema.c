@@ -83,7 +83,7 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
   const struct schema_object comparison = {"comparison", "a|b", "two selections of the experiment's runs",
                                            spec_comparison_keys.properties, spec_comparison_keys.count};
   const struct schema_property claim = {"claim", "string|number|boolean", .or_reference = "matched_claim"};
-  const struct schema_object matched = {"matched_claim", "claim,match_on",
+  const struct schema_object matched = {"matched_claim", "claim|match_on",
                                         "two groups of runs compared at equal loss or compute",
                                         spec_claim_keys.properties, spec_claim_keys.count};
   const struct schema_object own_field = {"own_field", .properties = spec_own_field_keys.properties,
