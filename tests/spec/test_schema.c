@@ -237,6 +237,7 @@ static void accepted(void) {
       "fit: [{law: laws/mine.yaml, best_over: train.lr, average_over: [seed], objective: 'huber:1e-3'}]",
       "fit: [{law: power-sum, interval: bca, profile: all, leave_out: [parameters, format]}]",
       "report: {plots: [loss-curves], title: A study}\nclaims: N > 3",
+      "claims: [{claim: 'loss[w4] < loss[none]', match_on: tokens, match_along: ladders, ignore: [train.lr]}, N > 3]",
       "trainer: {command: [python3, train.py, '{config}', 5], version: 3}",
       "x-shared: {anything: [1]}",
       "run: {time_limit: 6 h, halving: {over: train.lr, at: [0.25, 1/2]}}",
