@@ -58,16 +58,21 @@ __device__ __forceinline__ float row_lanes_max(float value) {
   return value;
 }
 
+// Attention over `cache`, which of attention within the rows are these themselves (its keys and capacity the context).
 // Grid: query tiles, sequences * heads. DIM: head_dim rounded up, what a row's lanes have accumulators for.
 template <class T, int DIM>
 __global__ void __launch_bounds__(TILE_THREADS)
-    attention_forward_kernel(struct attention shape, float scale, device_pointer<const T> q, device_pointer<const T> k,
-                             device_pointer<const T> v, device_pointer<T> o, device_pointer<float> log_sum) {
+    attention_forward_kernel(struct attention shape, float scale, struct attention_cache cache,
+                             device_pointer<const T> q, device_pointer<const T> k, device_pointer<const T> v,
+                             device_pointer<T> o, device_pointer<float> log_sum) {
   int dim = (int)shape.head_dim, pitch = tile_stride(dim);
   int row = threadIdx.x / ROW_LANES, lane = threadIdx.x % ROW_LANES;
   int64_t item = blockIdx.y, sequence = item / shape.heads, head = item % shape.heads, context = shape.context;
-  int64_t kv_base = (sequence * shape.kv_heads + head / (shape.heads / shape.kv_heads)) * context * dim;
-  int64_t first = (int64_t)blockIdx.x * TILE_ROWS, position = first + row;
+  int64_t kv_base = (sequence * shape.kv_heads + head / (shape.heads / shape.kv_heads)) * cache.capacity * dim;
+  int64_t first = (int64_t)blockIdx.x * TILE_ROWS, position = first + row, keys_there = cache.keys;
+  // The last key that the row sees, and the tile's last row.
+  int64_t seen = cache.all ? keys_there - 1 : keys_there - context + position;
+  int64_t last = cache.all ? keys_there - 1 : keys_there - context + first + TILE_ROWS - 1;
   size_t tile_floats = (size_t)TILE_ROWS * pitch;
   shared_pointer<float> queries = shared_memory<float>(0, tile_floats);
   shared_pointer<float> keys = shared_memory<float>(tile_floats * 4, tile_floats);
@@ -76,17 +81,17 @@ __global__ void __launch_bounds__(TILE_THREADS)
   float output[DIM / ROW_LANES] = {}, maximum = -INFINITY, sum = 0;
 
   load_tile<T>(queries, q, item * context * dim, dim, first, context, dim, scale);
-  for (int64_t block = 0; block < first + TILE_ROWS && block < context; block += TILE_ROWS) {
+  for (int64_t block = 0; block <= last && block < keys_there; block += TILE_ROWS) {
     __syncthreads();
-    load_tile<T>(keys, k, kv_base, dim, block, context, dim, 1);
-    load_tile<T>(values, v, kv_base, dim, block, context, dim, 1);
+    load_tile<T>(keys, k, kv_base, dim, block, keys_there, dim, 1);
+    load_tile<T>(values, v, kv_base, dim, block, keys_there, dim, 1);
     __syncthreads();
     float s[ROW_SCORES], top = -INFINITY;
 #pragma unroll
     for (int i = 0; i < ROW_SCORES; i++) {
       int column = i * ROW_LANES + lane;
       // Rows beyond the context are computed with the others and not stored; they see key 0 at least.
-      s[i] = block + column <= position ? dot_rows(queries, row, keys, column, dim) : -INFINITY;
+      s[i] = block + column <= seen ? dot_rows(queries, row, keys, column, dim) : -INFINITY;
       top = s[i] > top ? s[i] : top;
     }
     top = row_lanes_max(top);
@@ -111,15 +116,23 @@ __global__ void __launch_bounds__(TILE_THREADS)
       output[i] = total;
     }
   }
+  float here = maximum + logf(sum), share = 1.0f / sum, other = 0;
+  if (cache.merge) {
+    float there = position < context ? (float)log_sum[item * context + position] : here;
+    float both = (here > there ? here : there) + log1pf(expf(-fabsf(here - there)));
+    share *= expf(here - both);
+    other = expf(there - both);
+    here = both;
+  }
+  __syncwarp();  // all lanes of a row have read its sum
   if (position >= context) return;
-  float inverse = 1.0f / sum;
 #pragma unroll
   for (int i = 0; i < DIM / ROW_LANES; i++) {
     int d = i * ROW_LANES + lane;
-    if (d < dim)
-      o[((sequence * context + position) * shape.heads + head) * dim + d] = from_float<T>(output[i] * inverse);
+    int64_t to = ((sequence * context + position) * shape.heads + head) * dim + d;
+    if (d < dim) o[to] = from_float<T>(output[i] * share + (cache.merge ? to_float((T)o[to]) * other : 0.0f));
   }
-  if (lane == 0) log_sum[item * context + position] = maximum + logf(sum);
+  if (lane == 0) log_sum[item * context + position] = here;
 }
 
 // dots [sequences, heads, context] = rowsum(d_o * o): a warp a row.

@@ -45,6 +45,19 @@ void run_tiles(struct device *device, void (*kernel)(P...), const char *name, co
       arguments...);
 }
 
+void plain_forward(struct device *device, const struct attention *s, struct attention_cache cache, const void *q,
+                   const void *k, const void *v, void *o, float *log_sum) {
+  int64_t rows = s->sequences * s->context, queries = rows * s->heads * s->head_dim;
+  int64_t keys = s->sequences * s->kv_heads * cache.capacity * s->head_dim;
+  with_plain_dim(s, [&](auto element, auto dim) {
+    using T = decltype(element);
+    run_tiles(device, attention_forward_kernel<T, decltype(dim)::value>, "attention_forward", s,
+              s->sequences * s->heads, TILE_THREADS, TILE_ROWS, attention_shared_bytes(s->head_dim, 3, 1), cache,
+              view((const T *)q, queries), view((const T *)k, keys), view((const T *)v, keys), view((T *)o, queries),
+              view(log_sum, rows * s->heads));
+  });
+}
+
 void attention_forward(struct device *device, const struct attention *s, const void *q, const void *k, const void *v,
                        void *o, float *log_sum) {
   int64_t rows = s->sequences * s->context, queries = rows * s->heads * s->head_dim;
@@ -57,13 +70,14 @@ void attention_forward(struct device *device, const struct attention *s, const v
                 mma_forward_bytes<DIM>(), view((const T *)q, queries), view((const T *)k, keys),
                 view((const T *)v, keys), view((T *)o, queries), view(log_sum, rows * s->heads));
     });
-  with_plain_dim(s, [&](auto element, auto dim) {
-    using T = decltype(element);
-    run_tiles(device, attention_forward_kernel<T, decltype(dim)::value>, "attention_forward", s, items, TILE_THREADS,
-              TILE_ROWS, attention_shared_bytes(s->head_dim, 3, 1), view((const T *)q, queries),
-              view((const T *)k, keys), view((const T *)v, keys), view((T *)o, queries),
-              view(log_sum, rows * s->heads));
-  });
+  struct attention_cache within = {s->context, s->context, false, false};
+  plain_forward(device, s, within, q, k, v, o, log_sum);
+}
+
+// By the plain kernels, whatever the type: products in float32.
+void attention_cached(struct device *device, const struct attention *s, const struct attention_cache *cache,
+                      const void *q, const void *k, const void *v, void *o, float *log_sum) {
+  plain_forward(device, s, *cache, q, k, v, o, log_sum);
 }
 
 // Arguments of a backward pass as views.

@@ -69,6 +69,7 @@ constexpr struct ops make_ops(const char *name) {
   ops.qkv_forward = on_device<qkv_forward>::call;
   ops.qkv_backward = on_device<qkv_backward>::call;
   ops.attention_forward = on_device<attention_forward>::call;
+  ops.attention_cached = on_device<attention_cached>::call;
   ops.attention_backward = on_device<attention_backward>::call;
   ops.swiglu_forward = on_device<swiglu_forward>::call;
   ops.swiglu_backward = on_device<swiglu_backward>::call;

@@ -238,13 +238,15 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
         "%s",
         fit->name, version ? "isoloss " : "an older isoloss", version ? version : "", ISOLOSS_VERSION,
         report->spec_path);
-  size_t later = 0;
-  for (size_t i = 0; i < report->count; i++)
-    later += report->runs[i].state == RUN_DONE && report->runs[i].finished_at > fit->created_at + 1;
+  size_t done = 0, later = 0;  // of trainings and of what followed them
+  for (size_t i = 0; i < report->count + report->stages.count; i++) {
+    const struct report_run *run = i < report->count ? &report->runs[i] : &report->stages.runs[i - report->count];
+    done += run->state == RUN_DONE;
+    later += run->state == RUN_DONE && run->finished_at > fit->created_at + 1;
+  }
   if (later)
     report_say(report, true, "fit %s was made before %zu of the runs finished: isoloss fit %s", fit->name, later,
                report->spec_path);
-  size_t done = report->states[RUN_DONE];
   if (result->made.data_count == 1 && result->made.data[0].rows != done && !later && !report->command)
     report_say(report, true, "fit %s was made on %zu finished runs, and there are %zu now: isoloss fit %s", fit->name,
                result->made.data[0].rows, done, report->spec_path);

@@ -1,9 +1,11 @@
 // What followed the trainings: runs of later stages, apart from them, since figures and tables of trainings would mix
 // two kinds of observations; and what their stages made of the models' matrices.
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runner/report/write.h"
+#include "trainer/stages/results.h"
 
 // ---- gathering ----
 
@@ -81,6 +83,14 @@ static const struct {
                {"top1_agreement", "agreement"},
                {"first_divergence", "same tokens"}};
 enum { RESULTS = sizeof results / sizeof *results };
+
+// The columns above, and behind them those that stages report of their own (trainer/stages/results.h).
+static size_t result_count(void) { return RESULTS + stage_result_count; }
+static const char *result_column(size_t r) {
+  return r < RESULTS ? results[r].column : stage_results[r - RESULTS].result.name;
+}
+static const char *result_head(size_t r) { return r < RESULTS ? results[r].head : result_column(r); }
+
 static const char *const matrix_heads[REPORT_MATRIX_NUMBERS] = {
     "relative error", "largest", "of outputs", "over bound", "bits", "sparsity", "alpha"};
 
@@ -110,8 +120,8 @@ static void put_row(const struct report *report, const struct report_run *run, c
   for (size_t a = 0; a < after->axis_count; a++)
     put_setting(out, report_get(report, run, after->axes[a]->path), after->axes[a]);
   page_cell(out, NULL, count_words(run->parameters, words));
-  for (int r = 0; r < RESULTS; r++)
-    if (shown[r]) page_cell(out, NULL, digits_words(report_number(report, run, results[r].column), 5, words));
+  for (size_t r = 0; r < result_count(); r++)
+    if (shown[r]) page_cell(out, NULL, digits_words(report_number(report, run, result_column(r)), 5, words));
   text_add(out, "</tr>\n");
 }
 
@@ -138,21 +148,22 @@ static void put_matrices(const struct report_stages *after, struct text *out) {
 
 void page_stages(const struct report *report, struct text *out) {
   const struct report_stages *after = &report->stages;
-  bool shown[RESULTS] = {false};
   if (!after->count) return;
-  for (int r = 0; r < RESULTS; r++)
+  bool *shown = memory_get(result_count() * sizeof *shown);
+  for (size_t r = 0; r < result_count(); r++)
     for (size_t i = 0; i < after->count; i++)
-      shown[r] |= isfinite(report_number(report, &after->runs[i], results[r].column));
+      shown[r] |= isfinite(report_number(report, &after->runs[i], result_column(r)));
   text_add(out, "<section>\n<h2>After training</h2>\n<div class=\"scroll\"><table class=\"runs\"><thead><tr>");
   static const char *const heads[] = {"run", "stage", "parent", "state"};
   for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) page_head(out, "text", heads[i]);
   for (size_t a = 0; a < after->axis_count; a++)
     page_head(out, after->axes[a]->type >= FIELD_CHOICE ? "text" : NULL, after->axes[a]->path);
   page_head(out, NULL, "N");
-  for (int r = 0; r < RESULTS; r++)
-    if (shown[r]) page_head(out, NULL, results[r].head);
+  for (size_t r = 0; r < result_count(); r++)
+    if (shown[r]) page_head(out, NULL, result_head(r));
   text_add(out, "</tr></thead>\n<tbody>\n");
   for (size_t i = 0; i < after->count; i++) put_row(report, &after->runs[i], shown, out);
+  free(shown);
   text_add(
       out,
       "</tbody></table></div>\n<p class=\"quiet\">The figures and the other tables of this page are of the "

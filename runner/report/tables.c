@@ -195,7 +195,10 @@ void page_fits(const struct report *report, struct text *out) {
     text_add(out, "</h3>\n");
     const char *formula = fit->result.formula ? fit->result.formula : fit->law_loaded ? fit->law.formula_text : NULL;
     if (formula) {
-      text_add(out, "<p class=\"formula\"><code>loss = ");
+      const char *target = fit->result.target ? fit->result.target : fit->law_loaded ? fit->law.target : "loss";
+      text_add(out, "<p class=\"formula\"><code>");
+      markup_escape(out, target);
+      text_add(out, " = ");
       markup_escape(out, formula);
       text_add(out, "</code></p>\n");
     }

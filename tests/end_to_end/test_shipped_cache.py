@@ -50,6 +50,11 @@ def what_a_cache_costs():
     judged, told = verdicts("aqua")
     check(judged and "not held" not in judged.values(), "claims", told)
     run("report", shipped("aqua"), *SMALL, code=0)
+    with open(path_of("home", "reports", "aqua-small.html"), encoding="utf-8") as file:
+        page = file.read()
+    check("evaluate.cache_bits_saved</th>" in page, "the page has what stages report of their own")
+    check("kl = A * 4^" in page, "the page names what a law predicts")
+    check("finished runs, and there are" not in page, "runs of stages are among those of a fit")
 
 
 @case
