@@ -32,7 +32,7 @@ const struct format_preset format_presets[] = {
      "random signs",
      "TetraJet-v2 as in Quartet II 2601.22813"},
     {"nvidia-nvfp4",
-     "w(nvfp4[square(16)])a(nvfp4)g(nvfp4[stochastic,signed-hadamard(16)])[tokens,high-precision(0.16)]",
+     "w(nvfp4[square(16)])a(nvfp4)g(nvfp4[stochastic,signed-hadamard-up-to(16)])[tokens,high-precision(0.16)]",
      "NVFP4 with weights in blocks of 16 by 16; gradients with stochastic rounding; both operands of d_W after a Hadamard "
      "transform with fixed signs; 16 % of the blocks in full precision",
      "NVIDIA 2509.25149, TransformerEngine"},

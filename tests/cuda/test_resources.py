@@ -13,7 +13,7 @@ HOT = ["adamw_kernel", "add_losses_kernel", "add_rows_kernel", "attention_dots_k
        "learned_sum_kernel", "momentum_kernel", "product_numbers_kernel", "prune_kernel", "qkv_kernel", "represent_kernel", "rmsnorm_backward_kernel",
        "rmsnorm_backward_wide_kernel", "rmsnorm_forward_kernel", "rmsnorm_scale_kernel", "row_statistics_kernel",
        "select_begin_kernel", "select_count_kernel", "select_found_kernel", "select_rows_kernel", "sort_count_kernel", "sort_move_kernel",
-       "sort_scan_kernel", "square_sum_kernel", "swiglu_backward_kernel", "swiglu_forward_kernel",
+       "sort_scan_kernel", "square_scales_kernel", "square_sum_kernel", "swiglu_backward_kernel", "swiglu_forward_kernel",
        "tensor_statistics_kernel", "tie_count_kernel", "tie_place_kernel", "transform_kernel", "transpose_kernel",
        "unit_scales_kernel"]
 

@@ -26,7 +26,7 @@ static void test_meanings(void) {
       {"{weights: {grid: int4, hadamard: true}}", "int4"},
       {"{weights: {grid: int4, rounding: stochastic, scale_type: power-ceil}}", "int4[stochastic,power-ceil]"},
       {"{weights: {grid: nvfp4, per: square(16)}, activations: nvfp4, gradients: {grid: nvfp4, rounding: stochastic, "
-       "hadamard: signed-hadamard(16)}, backward: tokens, high_precision: 0.16}",
+       "hadamard: signed-hadamard-up-to(16)}, backward: tokens, high_precision: 0.16}",
        "nvidia-nvfp4"},
       {"{weights: {grid: nvfp4, scale_type: \"e4m3-scale,four-over-six\"}}", "nvfp4[four-over-six]"},
       {"{weights: int8-tread, gradients: int8-tread, token_hadamard: true}",

@@ -67,7 +67,7 @@ static void canonical_names(void) {
       {"int4-twos[absmax(0.9333331),group(32),no-hadamard,ste]", "int4-zero-g32"},
       {"absmax-int4-zero-g32", "int4-twos-g32"},
       {"nvidia-nvfp4", "nvidia-nvfp4"},
-      {"w(nvfp4[square(16)])a(nvfp4)g(nvfp4[stochastic,signed-hadamard(16)])[tokens,high-precision(0.16)]",
+      {"w(nvfp4[square(16)])a(nvfp4)g(nvfp4[stochastic,signed-hadamard-up-to(16)])[tokens,high-precision(0.16)]",
        "nvidia-nvfp4"},
       {"quartet2", "quartet2"},
       {"tetrajet2", "tetrajet2"},

@@ -39,7 +39,7 @@ static const char *const formats[] = {
     "w(nvfp4)a(nvfp4)g(nvfp4)",
     "w(nvfp4)a(nvfp4)g(nvfp4[stochastic])[requantize]",
     "quartet2",
-    "w(nvfp4[square(16)])a(nvfp4)g(nvfp4[stochastic,signed-hadamard(16)])[tokens,high-precision(0.5)]",
+    "w(nvfp4[square(16)])a(nvfp4)g(nvfp4[stochastic,signed-hadamard-up-to(16)])[tokens,high-precision(0.5)]",
     "w(seq-int2)a(nvfp4[four-over-six])",
     "w(int4)a(fp8-e4m3[absmax,tensor,no-hadamard])",
     "w(int4)a(int4[absmax,tensor])",
@@ -69,7 +69,7 @@ static const char *const formats[] = {
     "w(noise(0.01))a(noise(0.01))g(noise(0.01))",
     "quartet",
     "quartet2",
-    "w(nvfp4[square(16)])a(nvfp4)g(nvfp4[stochastic,signed-hadamard(16)])[tokens,high-precision(0.5)]",
+    "w(nvfp4[square(16)])a(nvfp4)g(nvfp4[stochastic,signed-hadamard-up-to(16)])[tokens,high-precision(0.5)]",
     "halo2-int8",
     "fp8-mixed",
 };
