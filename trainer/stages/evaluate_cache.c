@@ -25,8 +25,20 @@ static int64_t stored_end(const struct run_config *c) {
   return last - c->evaluate.keep.recent;
 }
 
-bool evaluate_cache_check(const struct run_config *c, struct arena *arena, struct error *error) {
+bool stage_takes_cache(const struct run_config *c, const char *field, struct arena *arena, struct error *error) {
   struct run_config model = *c;
+  if (!stage_model_config(&model, arena, error)) return false;
+  const struct format *format = config_format(&model, arena);
+  if (format && !representation_is_none(&format->operands[OPERAND_ACTIVATIONS]))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "a cache of keys and values goes with activations as they are, and format %s represents them by "
+                     "whole windows",
+                     model.format) ||
+           error_about(error, field, NULL);
+  return true;
+}
+
+bool evaluate_cache_check(const struct run_config *c, struct arena *arena, struct error *error) {
   if (!evaluate_stores_cache(c)) return true;
   if (stored_end(c) <= c->evaluate.keep.first)
     return error_set(error, EXIT_USAGE_ERROR,
@@ -44,15 +56,7 @@ bool evaluate_cache_check(const struct run_config *c, struct arena *arena, struc
   if (evaluate_predicts_cache(c) && c->model.layers < 2)
     return error_set(error, EXIT_USAGE_ERROR, "aqua predicts a layer from the one below: the model has one layer") ||
            error_about(error, "evaluate.kv_cache", NULL);
-  if (!stage_model_config(&model, arena, error)) return false;
-  const struct format *format = config_format(&model, arena);
-  if (format && !representation_is_none(&format->operands[OPERAND_ACTIVATIONS]))
-    return error_set(error, EXIT_USAGE_ERROR,
-                     "a cache of keys and values goes with activations as they are, and format %s represents them by "
-                     "whole windows",
-                     model.format) ||
-           error_about(error, "evaluate.kv_cache", NULL);
-  return true;
+  return stage_takes_cache(c, "evaluate.kv_cache", arena, error);
 }
 
 double evaluate_cache_forward_tokens(const struct run_config *c) {

@@ -7,6 +7,9 @@
 // Whether these settings store anything; of one that predicts.
 bool evaluate_stores_cache(const struct run_config *config);
 bool evaluate_predicts_cache(const struct run_config *config);
+// Whether the model that a chain has come to can have a cache (cache_possible), as far as its format says: false with
+// an error about `field`.
+bool stage_takes_cache(const struct run_config *config, const char *field, struct arena *arena, struct error *error);
 // Checks the settings of a resolved run: false with an error about the fields at fault.
 bool evaluate_cache_check(const struct run_config *config, struct arena *arena, struct error *error);
 // Tokens that go forward beside the evaluation's own.

@@ -8,10 +8,10 @@
 #include <time.h>
 
 #include "base/philox.h"
-#include "kernels/formats/format.h"
 #include "trainer/cache/shared.h"
 #include "trainer/draw.h"
 #include "trainer/readout.h"
+#include "trainer/stages/evaluate_cache.h"
 #include "trainer/stages/evaluate_rows.h"
 #include "trainer/stages/work.h"
 
@@ -25,7 +25,6 @@ bool hogwild_stage_skips(const struct run_config *config) { return config->hogwi
 
 bool hogwild_stage_resolve(struct run_config *c, const struct corpus_facts *facts, struct arena *arena,
                            struct error *error) {
-  struct run_config model = *c;
   int64_t context = c->model.context, room = (context - LEAST_PROMPT) / (c->hogwild.workers ? c->hogwild.workers : 1);
   if (c->hogwild.new_tokens == AUTO_INTEGER)
     c->hogwild.new_tokens = room < DEFAULT_NEW_TOKENS ? room : DEFAULT_NEW_TOKENS;
@@ -44,15 +43,7 @@ bool hogwild_stage_resolve(struct run_config *c, const struct corpus_facts *fact
                      "hogwild.prompts %" PRId64 " are more than the %" PRId64 " windows of the validation split",
                      c->hogwild.prompts, facts->validation_tokens / context) ||
            error_about(error, "hogwild.prompts", NULL);
-  if (!stage_model_config(&model, arena, error)) return false;
-  const struct format *format = config_format(&model, arena);
-  if (format && !representation_is_none(&format->operands[OPERAND_ACTIVATIONS]))
-    return error_set(error, EXIT_USAGE_ERROR,
-                     "a cache of keys and values goes with activations as they are, and format %s represents them by "
-                     "whole windows",
-                     model.format) ||
-           error_about(error, "hogwild.workers", NULL);
-  return true;
+  return stage_takes_cache(c, "hogwild.workers", arena, error);
 }
 
 double hogwild_stage_forward_tokens(const struct run_config *c, const struct corpus_facts *facts) {
