@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(MMA_THREADS, 3)
     multiply_transposed<DIM, COLUMNS>(s, mine, keys + buffer * ELEMENTS);
     // Rows beyond the context are computed with the others and not stored; they see key 0 at least.
     if (block + COLUMNS > warp_end - 15) mask_scores<COLUMNS>(s, row - block - b.lane % 4 * 2);
-    float top[2] = {maximum[0], maximum[1]}, part[2] = {}, shift[2];
+    float top[2] = {maximum[0], maximum[1]}, part[2] = {};
 #pragma unroll
     for (int n = 0; n < COLUMNS / 8; n++)
 #pragma unroll
@@ -105,7 +105,6 @@ __global__ void __launch_bounds__(MMA_THREADS, 3)
       top[half] = quad_max(top[half]);
       float factor = exp2_normal((maximum[half] - top[half]) * scale2);
       maximum[half] = top[half];
-      shift[half] = -top[half] * scale2;
       sum[half] *= factor;
 #pragma unroll
       for (int n = 0; n < DIM / 8; n++) {
@@ -116,7 +115,7 @@ __global__ void __launch_bounds__(MMA_THREADS, 3)
 #pragma unroll
     for (int n = 0; n < COLUMNS / 8; n++)
 #pragma unroll
-      for (int i = 0; i < 4; i++) part[i / 2] += s[n][i] = exp2_normal(fmaf(s[n][i], scale2, shift[i / 2]));
+      for (int i = 0; i < 4; i++) part[i / 2] += s[n][i] = exp2_normal((s[n][i] - maximum[i / 2]) * scale2);
     sum[0] += part[0];  // of this lane's columns; over the row at the end
     sum[1] += part[1];
     add_product<DIM, COLUMNS>(output, s, values + buffer * ELEMENTS);

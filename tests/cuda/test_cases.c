@@ -29,7 +29,7 @@ int main(void) {
   for (size_t i = 0; i < operation_count; i++) {
     int before = checked_cases, failures = check_failures;
     each_case(operations[i], on_the_device);
-    CHECK(checked_cases > before);
+    CHECK(checked_cases > before || (operations[i]->there && !operations[i]->there(ops)));
     check_cases++;
     if (check_failures != failures) check_failed_cases++;
     printf("%sok %d - %s # %d cases\n", check_failures == failures ? "" : "not ", check_cases, operations[i]->name,

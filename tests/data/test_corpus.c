@@ -332,7 +332,7 @@ static void reads_npy(void) {
   CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "uint32 with one axis"));
   config.corpus.tokenizer = "uint16";
   scratch_write("array.npy", file, sizeof file - 20000);  // cut off, with a header that tells of more
-  CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "tells of 40000 numbers, and 30000 follow it"));
+  CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "says 40000 numbers, and 30000 follow it"));
   scratch_write("array.npy", file, sizeof file - 1);
   CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "79999 bytes follow its .npy header"));
   file[6] = 9;

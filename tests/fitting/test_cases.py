@@ -913,19 +913,19 @@ def scores_of_a_file():
 @case
 def states_in_a_comparison():
     """Laws against each other: what the rows do not determine and what has vanished is marked there too."""
-    code, out, err = run("fit", "compare", "size.csv", "--law", "chinchilla", "--law", "kaplan")
+    code, out, err = run("fit", "compare", "size.csv", "--law", "chinchilla", "--law", "power-sum")
     marked = re.search(r"^  chinchilla: E (\S+), A (\S+), B (\S+), alpha (\S+), beta (\S+), a (\S+), ", out, re.M)
     check(code == 0 and marked and [text.startswith("(") for text in marked.groups()[2:]] == [False, True, False, True],
           "brackets", out)
     check("is better than the others" not in out and "The data cannot tell" in out, "laws that predict alike", out)
-    laws = json.loads(run("fit", "compare", "size.csv", "--law", "chinchilla", "--law", "kaplan", "--json").out)["laws"]
+    laws = json.loads(run("fit", "compare", "size.csv", "--law", "chinchilla", "--law", "power-sum", "--json").out)["laws"]
     states = {one["law"]: one["status"] for one in laws}
     check(states["chinchilla"]["alpha"] == states["chinchilla"]["a"] == "not determined" and "B" not in states["chinchilla"] and
-          states["kaplan"]["E"] == "fixed", "states", states)
+          states["power-sum"]["E"] == "fixed", "states", states)
     random.seed(18)
     grid = [(n, d) for n in (1e5, 3e5, 1e6, 3e6) for d in (1e6, 3e6, 1e7, 3e7)]
     below = ["%g,%g,%.5f" % (n, d, (law(n, d) - 2.25) * math.exp(0.002 * random.gauss(0, 1))) for n, d in grid]
-    code, out, err = run("fit", "compare", table("offset.csv", "N,D,loss", below), "--law", "chinchilla", "--law", "kaplan")
+    code, out, err = run("fit", "compare", table("offset.csv", "N,D,loss", below), "--law", "chinchilla", "--law", "power-sum")
     check(code == 0 and "chinchilla: E 0 (bound), " in out, "a term that has vanished", out)
 
 

@@ -48,7 +48,7 @@ static void all_pairs(void) {
                                        "routed_moe/runs_Hash",     "routed_moe/runs_RL-R",    "routed_moe/runs_S-Base"};
   static const char *const laws[] = {"capacity",         "chinchilla",        "compression-loss",
                                      "data-constrained", "distillation",      "effective-compression",
-                                     "power-sum",           "optimal-size",      "joint-learning-rate",
+                                     "power-sum",        "optimal-size",      "joint-learning-rate",
                                      "overtraining",     "linearity",         "effective-parameters",
                                      "power-law",        "precision",         "optimizer-rescaled",
                                      "quartet-beta1",    "sparse-foundation", "quartet",

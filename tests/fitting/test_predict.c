@@ -357,7 +357,8 @@ static const struct law_standing *standing_of(const struct comparison *compariso
 // Rows of a law with gamma = 0.6 tell it from the plain sum; rows of the plain sum do not tell gamma from 1.
 static void comparisons(void) {
   struct law laws[3];
-  if (!load_law(&laws[0], "chinchilla") || !load_law(&laws[1], "distillation") || !load_law(&laws[2], "power-sum")) return;
+  if (!load_law(&laws[0], "chinchilla") || !load_law(&laws[1], "distillation") || !load_law(&laws[2], "power-sum"))
+    return;
   for (int curved = 0; curved < 2; curved++) {
     struct table table;
     struct comparison comparison;

@@ -34,7 +34,16 @@ static void make_table(struct table *table) {
                  {"predicted_increase", 0.001, 1},
                  {"train.rank", 1, 512},
                  {"state_bytes", 1e4, 1e10},
-                 {"data.fraction", 0.01, 1}};
+                 {"data.fraction", 0.01, 1},
+                 {"group_size", 16, 1024},
+                 {"parameters_total", 1e8, 1e11},
+                 {"parameters_active", 1e7, 1e9},
+                 {"parameters_vocabulary", 1e5, 1e9},
+                 {"share", 0.01, 1},
+                 {"train.lr", 1e-4, 1e-1},
+                 {"train.batch_tokens", 1e3, 1e6},
+                 {"tau", 0.01, 1},
+                 {"accuracy", 0.01, 1}};
   table_init(table, "made", ROWS);
   for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
     size_t column = table_add_number(table, columns[c].name, ROLE_UNKNOWN);

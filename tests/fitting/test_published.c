@@ -190,7 +190,8 @@ static void two_minima(void) {
                "instead of 0.052, beta 0.0405 instead of 0.22");
     arena_free(&arena);
     const char *far = "alpha=0.4";  // what lies on the other side of the ridge
-    if (fit_table(ladder_runs, "power-sum", &(struct fit_options){.bootstrap = 0, .lows = &far, .low_count = 1}, &other))
+    if (fit_table(ladder_runs, "power-sum", &(struct fit_options){.bootstrap = 0, .lows = &far, .low_count = 1},
+                  &other))
       CHECK_NEAR(other.objective / result.runner_up_objective, 1, 1e-9);
     fit_result_free(&other);
   }

@@ -330,7 +330,7 @@ static void reference_page(void) {
 
 int main(int argc, char **argv) {
   static const char *const laws[] = {
-      "chinchilla",        "power-sum",           "effective-parameters",  "capacity",
+      "chinchilla",        "power-sum",        "effective-parameters",  "capacity",
       "sparse-chinchilla", "compression-loss", "effective-compression", "tuned-parameters",
       "linearity",         "power-law",        "optimizer-rescaled",    "selected-fraction",
       "loss-rank"};
