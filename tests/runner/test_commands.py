@@ -305,7 +305,9 @@ def no_share_of_a_peak_that_nobody_measured():
         told = [key for key in event if re.search("peak$|speed_of_light|mfu|utili", key)]
         check(not told, event["event"], told)
     code, out, err = isoloss("main", "runs", "--columns", "help")
-    check(code == 0 and not re.search(r"^\s*(mfu|utili|speed_of_light)", out, re.M), out)
+    check(code == 0 and not re.search(r"^\s*(mfu|utili)", out, re.M), out)
+    code, out, err = isoloss("main", "sql", "SELECT count(speed_of_light) AS known FROM runs")
+    check(code == 0 and re.search(r"\b0\b", out), out)
 
 
 @case

@@ -333,7 +333,7 @@ int main(int argc, char **argv) {
       "chinchilla",        "power-sum",        "effective-parameters",  "capacity",
       "sparse-chinchilla", "compression-loss", "effective-compression", "tuned-parameters",
       "linearity",         "power-law",        "optimizer-rescaled",    "selected-fraction",
-      "loss-rank"};
+      "loss-rank",         "qat-delta"};
   struct text text = {0};
   if (argc < 2) return 1;
   source_folder = argv[1];
