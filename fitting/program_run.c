@@ -176,10 +176,14 @@ const double *program_forward(struct program_state *state, size_t row, size_t co
   return value_of(state, program->result, row);
 }
 
+// adjoint * slope, and 0 where nothing depends on the operand, whatever its slope is: in a branch of a condition that
+// is not taken there may be a logarithm of 0.
+static inline double times(double adjoint, double slope) { return adjoint == 0 ? 0 : adjoint * slope; }
+
 // Adds adjoint * factor to the operand's adjoint.
 static inline void add_product(double *restrict to, const double *restrict adjoint, const double *restrict factor,
                                size_t n) {
-  for (size_t i = 0; i < n; i++) to[i] += adjoint[i] * factor[i];
+  for (size_t i = 0; i < n; i++) to[i] += times(adjoint[i], factor[i]);
 }
 
 FOR_EVERY_MACHINE static void backward_logsumexp(double *restrict to, const double *restrict adjoint,
@@ -191,8 +195,9 @@ static void backward_power(const struct program_state *state, const struct instr
                            const double *adjoint, double *to_a, double *to_b) {
   const double *a = value_of(state, run->a, row), *b = value_of(state, run->b, row);
   const double *y = state->values + (size_t)run->out * PROGRAM_BLOCK;
-  for (size_t i = 0; to_a && i < n; i++) to_a[i] += b[i] == 0 ? 0 : adjoint[i] * b[i] * pow(a[i], b[i] - 1);
-  for (size_t i = 0; to_b && i < n; i++) to_b[i] += a[i] > 0 ? adjoint[i] * y[i] * log(a[i]) : 0;
+  for (size_t i = 0; to_a && i < n; i++)
+    to_a[i] += adjoint[i] == 0 || b[i] == 0 ? 0 : adjoint[i] * b[i] * pow(a[i], b[i] - 1);
+  for (size_t i = 0; to_b && i < n; i++) to_b[i] += adjoint[i] != 0 && a[i] > 0 ? adjoint[i] * y[i] * log(a[i]) : 0;
 }
 
 FOR_EVERY_MACHINE static void backward_one(struct program_state *state, const struct instruction *run, size_t row,
@@ -224,8 +229,8 @@ FOR_EVERY_MACHINE static void backward_one(struct program_state *state, const st
       if (gb) add_product(gb, g, a, n);
       break;
     case OPERATION_DIVIDE:
-      for (size_t i = 0; ga && i < n; i++) ga[i] += g[i] / b[i];
-      for (size_t i = 0; gb && i < n; i++) gb[i] -= g[i] * y[i] / b[i];
+      for (size_t i = 0; ga && i < n; i++) ga[i] += g[i] == 0 ? 0 : g[i] / b[i];
+      for (size_t i = 0; gb && i < n; i++) gb[i] -= g[i] == 0 ? 0 : g[i] * y[i] / b[i];
       break;
     case OPERATION_NEGATE:
       for (size_t i = 0; ga && i < n; i++) ga[i] -= g[i];
@@ -234,19 +239,19 @@ FOR_EVERY_MACHINE static void backward_one(struct program_state *state, const st
       if (ga) add_product(ga, g, y, n);
       break;
     case OPERATION_LOG:
-      for (size_t i = 0; ga && i < n; i++) ga[i] += g[i] / a[i];
+      for (size_t i = 0; ga && i < n; i++) ga[i] += g[i] == 0 ? 0 : g[i] / a[i];
       break;
     case OPERATION_SQRT:
-      for (size_t i = 0; ga && i < n; i++) ga[i] += g[i] * 0.5 / y[i];
+      for (size_t i = 0; ga && i < n; i++) ga[i] += g[i] == 0 ? 0 : g[i] * 0.5 / y[i];
       break;
     case OPERATION_TANH:
-      for (size_t i = 0; ga && i < n; i++) ga[i] += g[i] * (1 - y[i]) * (1 + y[i]);
+      for (size_t i = 0; ga && i < n; i++) ga[i] += g[i] == 0 ? 0 : g[i] * (1 - y[i]) * (1 + y[i]);
       break;
     case OPERATION_SIN:
-      for (size_t i = 0; ga && i < n; i++) ga[i] += g[i] * cos(a[i]);
+      for (size_t i = 0; ga && i < n; i++) ga[i] += times(g[i], cos(a[i]));
       break;
     case OPERATION_COS:
-      for (size_t i = 0; ga && i < n; i++) ga[i] -= g[i] * sin(a[i]);
+      for (size_t i = 0; ga && i < n; i++) ga[i] -= times(g[i], sin(a[i]));
       break;
     case OPERATION_ABS:
       for (size_t i = 0; ga && i < n; i++) ga[i] += a[i] < 0 ? -g[i] : g[i];
@@ -264,7 +269,7 @@ FOR_EVERY_MACHINE static void backward_one(struct program_state *state, const st
       break;
     case OPERATION_MODULO:  // x - y trunc(x / y)
       for (size_t i = 0; ga && i < n; i++) ga[i] += g[i];
-      for (size_t i = 0; gb && i < n; i++) gb[i] -= g[i] * trunc(a[i] / b[i]);
+      for (size_t i = 0; gb && i < n; i++) gb[i] -= times(g[i], trunc(a[i] / b[i]));
       break;
     case OPERATION_SELECT:
       for (size_t i = 0; gb && i < n; i++) gb[i] += a[i] != 0 ? g[i] : 0;

@@ -188,6 +188,9 @@ static void laws_against_definitions(void) {
 // Every function and operator of the language, over parameters.
 static void every_operation(void) {
   static const char *const formulas[] = {
+      // The branch that is not taken has no number.
+      "(sparsity > 0.2 ? a * abs(log2(max(sparsity - 0.2, 0)))^b : c)",
+      "(sparsity > 0.2 ? a / max(sparsity - 0.2, 0) : sqrt(c))",
       "a + b * N - c / N",
       "exp(-a) + log(a) + log2(b) + log10(c) + sqrt(a)",
       "tanh(a) + sin(b) * cos(c) + abs(a - 3)",
