@@ -62,8 +62,10 @@ static void put_header(const struct report *report, struct text *out) {
               report->count == 1 ? "" : "s", date);
 }
 
+// Of losses alone the lowest is the best: a table may be of accuracies or learning rates.
 static void put_best(const struct report *report, struct text *out) {
   if (!report->best) return;
+  if (report->command && report->fit_count && strcmp(report->fits[0].result.target, "loss") != 0) return;
   const struct report_run *best = report->best;
   char size[32], tokens[32], name[12];
   text_format(out, "<p>Lowest loss: <b>%s</b> nats per token", loss_human(best->loss, size));
