@@ -308,6 +308,7 @@ bool claim_runs_match(struct claim_runs *runs, struct text *trouble) {
     struct run_term *term = &runs->terms[t];
     term->means = arena_array(runs->arena, n + 1, sizeof *term->means);
     term->counts = arena_array(runs->arena, n + 1, sizeof *term->counts);
+    term->same = arena_array(runs->arena, n + 1, sizeof *term->same);
     term->logarithm = true;
     const double *cells = runs->table->columns[term->column].numbers;
     for (size_t row = 0; row < n; row++) {
@@ -324,7 +325,8 @@ bool claim_runs_match(struct claim_runs *runs, struct text *trouble) {
     bool everywhere = true;
     for (size_t t = 0; t < runs->count; t++) {
       struct run_term *term = &runs->terms[t];
-      double sum = 0;
+      const double *cells = runs->table->columns[term->column].numbers;
+      double sum = 0, same = NAN;
       size_t count = 0;
       for (size_t row = 0; row < n; row++) {
         if (!term->selected[row] || groups[row] != group) continue;
@@ -333,9 +335,11 @@ bool claim_runs_match(struct claim_runs *runs, struct text *trouble) {
           common = has_seed(runs, &runs->terms[other], groups, group, seed_of(runs, row));
         if (!common) continue;
         sum += cell_of(runs, term, row);
+        same = count == 0 || cells[row] == same ? cells[row] : NAN;
         count++;
       }
       term->means[runs->groups] = sum / (double)count;
+      term->same[runs->groups] = same;
       term->counts[runs->groups] = count;
       everywhere &= count > 0;
     }
@@ -387,8 +391,11 @@ double claim_runs_value(const struct claim_runs *runs, size_t number, long draw)
     double pair[2] = {0};
     if (draw >= 0)
       random_normal_pair(draw_seed, RANDOM_STREAM_BOOTSTRAP, (uint64_t)draw, (uint64_t)number << 32 | group, pair);
-    double value = term->means[group] + noise * pair[0] / sqrt((double)term->counts[group]);
-    sum += term->logarithm ? exp(value) : value;
+    double drawn = noise * pair[0] / sqrt((double)term->counts[group]), value = term->means[group] + drawn;
+    if (drawn == 0 && !isnan(term->same[group]))
+      sum += term->same[group];
+    else
+      sum += term->logarithm ? exp(value) : value;
   }
   return sum / (double)runs->groups;
 }

@@ -18,6 +18,7 @@ struct run_term {
   // After claim_runs_match, one of each matched group:
   double *means;  // of the column, or of its logarithm
   size_t *counts;
+  double *same;  // the column's value where all of a group have one, NAN: a logarithm's exponential is not always it
   size_t run_count;
   bool logarithm;
   double noise;  // standard deviation of one run, NAN: not known

@@ -2,6 +2,7 @@
 #include "runner/terminal/table.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,7 +121,7 @@ static void add_row(struct runs_table *runs, const struct planned_run *run, cons
 
 struct totals {
   size_t done, diverged, halved, undone, repeated, unresolved;
-  double flops, flops_undone, flops_selection, seconds, longest, memory, epochs;
+  double flops, flops_undone, flops_selection, flops_search, seconds, longest, memory, epochs;
   int64_t threads;
   size_t cards[8];  // runs by the smallest card that holds them
   size_t largest;   // the run of the most memory
@@ -151,7 +152,10 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
   if (run->stage) {
     const double own = run->stage->root ? 0 : run->quantities.flops_own;
     totals->flops += own;
-    if (run->stage->spends) totals->flops_selection += own;
+    if (run->stage->spends == offsetof(struct run_quantities, flops_search))
+      totals->flops_search += own;
+    else if (run->stage->spends)
+      totals->flops_selection += own;
     if (!undone) return;
     totals->flops_undone += own;
     totals->seconds += run->seconds;
@@ -301,6 +305,7 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   bool trains = (!plan->spec->from || t->flops > 0) && !isnan(t->flops);
   if (trains) fprintf(out, "; %.2e FLOPs", t->flops);
   if (trains && t->flops_selection > 0) fprintf(out, ", %.2e of them to select data", t->flops_selection);
+  if (trains && t->flops_search > 0) fprintf(out, ", %.2e of them to search", t->flops_search);
   if (t->undone < plan->count && trains) fprintf(out, ", %.2e of them to do", t->flops_undone);
   if (t->memory > 0) fprintf(out, "; up to %s a run", bytes_human(t->memory, a));
   fputs("\n", out);

@@ -311,6 +311,22 @@ def no_share_of_a_peak_that_nobody_measured():
 
 
 @case
+def claims_are_of_the_numbers_themselves():
+    """What all runs agree on is that number, not the exponential of a mean of its logarithm."""
+    exact = write("exact.yaml", """experiment: exact
+corpus: {source: markov2}
+base: {model: {layers: 1, width: 16, context: 16}, train: {batch_tokens: 64, steps: 3, evals: 0, final_eval_tokens: 512}}
+sweep: {grid: {format: [none, w4], seed: [1, 2]}}
+claims: ["steps[w4] == 3", "steps[none] <= 3", "steps[w4] != 3"]
+""")
+    code, out, err = isoloss("exact", "run", "-q", exact)
+    check(code == 0, err)
+    code, out, err = isoloss("exact", "fit", exact)
+    verdicts = re.findall(r"^claim .*?: (held|not held|undecided)", out, re.M)
+    check(code == 1 and verdicts == ["held", "held", "not held"], (code, out, err))
+
+
+@case
 def nothing_starts_that_memory_cannot_hold():
     wide = write("memory.yaml", SPEC.replace("[16, 32]", "[1024]").replace("layers: 1", "layers: 1000")
                  .replace("batch_tokens: 256", "batch_tokens: 262144"))
