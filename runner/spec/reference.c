@@ -1,4 +1,5 @@
-// Pages of reference: fields and quantities (docs/fields.md), keys of fit entries (in docs/spec.md). See schema.h.
+// Pages of reference: fields (docs/fields.md), quantities and results (docs/quantities.md), keys of fit entries (in
+// docs/spec.md). See schema.h.
 #include <stdio.h>
 #include <string.h>
 
@@ -54,11 +55,17 @@ void schema_markdown(struct text *out) {
                                                : "no",
                 field->help);
   }
+}
+
+void schema_quantities_markdown(struct text *out) {
   text_add(
       out,
-      "\n## Quantities\n\n"
-      "What follows from a run's fields, by the names that expressions (`where`, `set`, `holdout`, `--where`), the\n"
-      "store and `--json` use. `N`, `D` and `C` are short for `parameters`, `tokens` and `flops`.\n\n"
+      "# Quantities of a run\n\n"
+      "What follows from a run's [fields](fields.md), and what runs of tasks and stages report.\n"
+      "`isoloss schema --quantities` prints this page; do not edit it by hand.\n\n"
+      "## Quantities\n\n"
+      "By the names that expressions (`where`, `set`, `holdout`, `--where`), the store and `--json` use. `N`, `D` and\n"
+      "`C` are short for `parameters`, `tokens` and `flops`.\n\n"
       "| name | unit | meaning |\n|---|---|---|\n");
   for (size_t i = 0; i < run_column_count; i++)
     if (run_columns[i].planned)

@@ -145,6 +145,8 @@ def links_lead_somewhere():
             full = os.path.normpath(os.path.join(os.path.dirname(name), path)) if path else name
             if not os.path.exists(full) or (anchor and full.endswith(".md") and anchor not in anchors(full)):
                 broken.append((os.path.relpath(name, ROOT), target))
+        if len(text.split("\n")) > 401:
+            broken.append((os.path.relpath(name, ROOT), "is longer than 400 lines"))
     assert not broken, broken
 
 

@@ -182,6 +182,9 @@ check(code == 0 and schema["$schema"].endswith("2020-12/schema")
 code, out, err = run("schema", "--markdown")
 check(code == 0 and out.startswith("# Fields of a run") and "`train.lr`" in out,
       "schema --markdown: the reference page")
+code, out, err = run("schema", "--quantities")
+check(code == 0 and out.startswith("# Quantities of a run") and "`flops`" in out and "`train.lr`" not in out,
+      "schema --quantities: that of what follows and is reported")
 
 if os.path.exists(os.path.join(os.path.dirname(program), "isoloss-train")):
     code, out, err = run("run", "good.yaml", "--set", "model.layers=2", *SHORT)

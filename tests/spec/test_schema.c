@@ -316,16 +316,21 @@ static void refused(void) {
     if (!CHECK(!accepts(specs[i]))) printf("# %s\n", specs[i]);
 }
 
-static void reference_page(void) {
+static void reference_page(const char *name, const char *option, void (*write)(struct text *out)) {
   struct arena arena = {0};
   struct error error = {0};
   struct text page = {0};
-  schema_markdown(&page);
-  char *written = file_read(&arena, path_join(&arena, source_folder, "docs/fields.md"), NULL, &error);
+  write(&page);
+  char *written = file_read(&arena, path_join(&arena, source_folder, name), NULL, &error);
   if (!CHECK(written && strcmp(written, text_string(&page)) == 0))
-    printf("# docs/fields.md is old: isoloss schema --markdown > docs/fields.md\n");
+    printf("# %s is old: isoloss schema --%s > %s\n", name, option, name);
   text_free(&page);
   arena_free(&arena);
+}
+
+static void reference_pages(void) {
+  reference_page("docs/fields.md", "markdown", schema_markdown);
+  reference_page("docs/quantities.md", "quantities", schema_quantities_markdown);
 }
 
 int main(int argc, char **argv) {
@@ -348,7 +353,7 @@ int main(int argc, char **argv) {
   RUN(accepted);
   RUN(examples);
   RUN(refused);
-  RUN(reference_page);
+  RUN(reference_pages);
   json_decref(schema);
   text_free(&text);
   return check_end();
