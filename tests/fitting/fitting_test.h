@@ -29,6 +29,33 @@ static inline bool parse_law(struct law *law, const char *text) {
   return fine;
 }
 
+struct made_column {
+  const char *name;
+  double low, high;  // drawn evenly in the logarithm
+};
+// Columns of the laws that are for tables, or predict another thing than the loss.
+static const struct made_column columns_of_tables[] = {{"group_size", 16, 1024},
+                                                       {"parameters_total", 1e8, 1e11},
+                                                       {"parameters_active", 1e7, 1e9},
+                                                       {"parameters_vocabulary", 1e5, 1e9},
+                                                       {"share", 0.01, 1},
+                                                       {"train.lr", 1e-4, 1e-1},
+                                                       {"train.batch_tokens", 1e3, 1e6},
+                                                       {"tau", 0.01, 1},
+                                                       {"accuracy", 0.01, 1}};
+
+// Adds them to a table, columns numbered from `first` on, which keys the draws; returns the next number.
+static inline size_t make_columns_of(struct table *table, const struct made_column *columns, size_t count,
+                                     size_t first) {
+  for (size_t c = 0; c < count; c++) {
+    size_t column = table_add_number(table, columns[c].name, ROLE_UNKNOWN);
+    for (size_t row = 0; row < table->row_count; row++)
+      table->columns[column].numbers[row] =
+          columns[c].low * pow(columns[c].high / columns[c].low, random_uniform(3, 1, first + c, row));
+  }
+  return first + count;
+}
+
 static inline bool load_table(struct table *table, const char *path) {
   struct error error = {0};
   bool fine = table_read_csv(table, path, NULL, 0, &error);

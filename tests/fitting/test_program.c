@@ -11,46 +11,30 @@ enum { ROWS = 37 };
 // A table with every column that a law that ships may need, of plausible size.
 static void make_table(struct table *table) {
   static const char *const formats[] = {"none", "w4a4", "w2a2"};
-  static const struct {
-    const char *name;
-    double low, high;  // drawn evenly in the logarithm
-  } columns[] = {{"parameters", 1e5, 1e9},
-                 {"tokens", 1e6, 1e11},
-                 {"unique_tokens", 1e6, 1e10},
-                 {"num_experts", 1, 512},
-                 {"weight_bits", 1, 16},
-                 {"activation_bits", 1, 16},
-                 {"kv_bits", 2, 16},
-                 {"gmse_weights", 1e-5, 0.5},
-                 {"gmse_activations", 1e-5, 0.5},
-                 {"gmse_gradients", 1e-5, 0.5},
-                 {"sparsity", 0.01, 0.9},
-                 {"flops", 1e12, 1e21},
-                 {"lr", 1e-5, 1e-1},
-                 {"parameters_active_average", 1e5, 1e9},
-                 {"loss", 1.5, 5},
-                 {"parent_loss", 1.5, 5},
-                 {"output_error", 0.001, 1},
-                 {"predicted_increase", 0.001, 1},
-                 {"train.rank", 1, 512},
-                 {"state_bytes", 1e4, 1e10},
-                 {"data.fraction", 0.01, 1},
-                 {"group_size", 16, 1024},
-                 {"parameters_total", 1e8, 1e11},
-                 {"parameters_active", 1e7, 1e9},
-                 {"parameters_vocabulary", 1e5, 1e9},
-                 {"share", 0.01, 1},
-                 {"train.lr", 1e-4, 1e-1},
-                 {"train.batch_tokens", 1e3, 1e6},
-                 {"tau", 0.01, 1},
-                 {"accuracy", 0.01, 1}};
+  static const struct made_column columns[] = {{"parameters", 1e5, 1e9},
+                                               {"tokens", 1e6, 1e11},
+                                               {"unique_tokens", 1e6, 1e10},
+                                               {"num_experts", 1, 512},
+                                               {"weight_bits", 1, 16},
+                                               {"activation_bits", 1, 16},
+                                               {"kv_bits", 2, 16},
+                                               {"gmse_weights", 1e-5, 0.5},
+                                               {"gmse_activations", 1e-5, 0.5},
+                                               {"gmse_gradients", 1e-5, 0.5},
+                                               {"sparsity", 0.01, 0.9},
+                                               {"flops", 1e12, 1e21},
+                                               {"lr", 1e-5, 1e-1},
+                                               {"parameters_active_average", 1e5, 1e9},
+                                               {"loss", 1.5, 5},
+                                               {"parent_loss", 1.5, 5},
+                                               {"output_error", 0.001, 1},
+                                               {"predicted_increase", 0.001, 1},
+                                               {"train.rank", 1, 512},
+                                               {"state_bytes", 1e4, 1e10},
+                                               {"data.fraction", 0.01, 1}};
   table_init(table, "made", ROWS);
-  for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
-    size_t column = table_add_number(table, columns[c].name, ROLE_UNKNOWN);
-    for (size_t row = 0; row < ROWS; row++)
-      table->columns[column].numbers[row] =
-          columns[c].low * pow(columns[c].high / columns[c].low, random_uniform(3, 1, c, row));
-  }
+  size_t made = make_columns_of(table, columns, sizeof columns / sizeof *columns, 0);
+  make_columns_of(table, columns_of_tables, sizeof columns_of_tables / sizeof *columns_of_tables, made);
   static const char *const names[] = {"format", "forward", "backward", "tune.format", "compression", "train.optimizer"};
   for (size_t c = 0; c < sizeof names / sizeof *names; c++) {
     size_t column = table_add_category(table, names[c], ROLE_UNKNOWN);

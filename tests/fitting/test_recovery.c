@@ -61,47 +61,32 @@ static const char *const made_optimizers[] = {"adamw", "muon", "sgd"};
 // Columns drawn evenly in the logarithm; every third row is of full precision in each sense.
 static void make_columns(struct table *table) {
   static const char *const formats[] = {"none", "w4a4", "w2a2"};
-  static const struct {
-    const char *name;
-    double low, high;
-  } columns[] = {{"parameters", 1e6, 1e10},
-                 {"tokens", 1e8, 1e12},
-                 {"unique_tokens", 1e8, 1e10},
-                 {"num_experts", 1, 512},
-                 {"weight_bits", 2, 16},
-                 {"activation_bits", 2, 16},
-                 {"kv_bits", 1, 16},
-                 {"gmse_weights", 1e-4, 0.4},
-                 {"gmse_activations", 1e-4, 0.4},
-                 {"sparsity", 0.005, 0.95},
-                 {"flops", 1e15, 1e22},
-                 {"lr", 1e-5, 1e-1},
-                 {"parameters_active_average", 1e6, 1e10},
-                 {"loss", 1, 2},
-                 {"parent_loss", 1, 2},
-                 {"output_error", 0.03, 1},
-                 {"predicted_increase", 0.03, 1},
-                 {"train.rank", 1, 512},
-                 {"state_bytes", 1e4, 1e9},
-                 {"data.fraction", 0.005, 1},
-                 {"group_size", 16, 1024},
-                 {"parameters_total", 1e8, 1e11},
-                 {"parameters_active", 1e7, 1e9},
-                 {"parameters_vocabulary", 1e5, 1e9},
-                 {"share", 0.01, 1},
-                 {"train.lr", 1e-4, 1e-1},
-                 {"train.batch_tokens", 1e3, 1e6},
-                 {"tau", 0.01, 1},
-                 {"accuracy", 0.01, 1}};
+  static const struct made_column columns[] = {{"parameters", 1e6, 1e10},
+                                               {"tokens", 1e8, 1e12},
+                                               {"unique_tokens", 1e8, 1e10},
+                                               {"num_experts", 1, 512},
+                                               {"weight_bits", 2, 16},
+                                               {"activation_bits", 2, 16},
+                                               {"kv_bits", 1, 16},
+                                               {"gmse_weights", 1e-4, 0.4},
+                                               {"gmse_activations", 1e-4, 0.4},
+                                               {"sparsity", 0.005, 0.95},
+                                               {"flops", 1e15, 1e22},
+                                               {"lr", 1e-5, 1e-1},
+                                               {"parameters_active_average", 1e6, 1e10},
+                                               {"loss", 1, 2},
+                                               {"parent_loss", 1, 2},
+                                               {"output_error", 0.03, 1},
+                                               {"predicted_increase", 0.03, 1},
+                                               {"train.rank", 1, 512},
+                                               {"state_bytes", 1e4, 1e9},
+                                               {"data.fraction", 0.005, 1}};
   table_init(table, "made", ROWS);
-  for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
-    size_t column = table_add_number(table, columns[c].name, ROLE_UNKNOWN);
-    for (size_t row = 0; row < ROWS; row++) {
-      double share = random_uniform(3, 1, c, row);
-      table->columns[column].numbers[row] = columns[c].low * pow(columns[c].high / columns[c].low, share);
-      if (starts_with(columns[c].name, "gmse") && row % 3 == 0) table->columns[column].numbers[row] = 0;
-    }
-  }
+  size_t made = make_columns_of(table, columns, sizeof columns / sizeof *columns, 0);
+  make_columns_of(table, columns_of_tables, sizeof columns_of_tables / sizeof *columns_of_tables, made);
+  for (size_t c = 0; c < table->column_count; c++)
+    for (size_t row = 0; row < ROWS; row += 3)
+      if (starts_with(table->columns[c].name, "gmse")) table->columns[c].numbers[row] = 0;
   size_t optimizer = table_add_category(table, "train.optimizer", ROLE_UNKNOWN);
   for (size_t row = 0; row < ROWS; row++) table_set_category(table, optimizer, row, made_optimizers[row / 3 % 3]);
   static const char *const names[] = {"format", "forward", "backward", "tune.format", "compression"};
