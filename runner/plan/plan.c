@@ -148,14 +148,24 @@ void plan_check(const struct spec *spec, struct diagnostics *diagnostics) {
 
 // Memory of a training, of which many runs of a grid have the same: everything but the shapes is left out of the key.
 static double memory_of(const struct plan *plan, const struct run_config *config) {
-  const int64_t numbers[] = {config->model.layers,         config->model.width,        config->model.heads,
-                             config->model.kv_heads,       config->model.head_dim,     config->model.mlp_width,
-                             config->model.context,        config->model.vocabulary,   config->model.tied_head,
-                             config->train.batch_tokens,   config->train.accumulation, config->train.threads,
+  const int64_t numbers[] = {config->model.layers,
+                             config->model.width,
+                             config->model.heads,
+                             config->model.kv_heads,
+                             config->model.head_dim,
+                             config->model.mlp_width,
+                             config->model.context,
+                             config->model.vocabulary,
+                             config->model.tied_head,
+                             config->train.batch_tokens,
+                             config->train.accumulation,
+                             config->train.threads,
+                             config->train.average_checkpoints,
                              optimizer_state_bytes(config)};
   uint64_t key = hash64(numbers, sizeof numbers, 0);
-  const char *const texts[] = {config->model.dtype, config->model.device,    config->train.recompute,
-                               config->format,      config->train.optimizer, config->train.master_weights};
+  const char *const texts[] = {
+      config->model.dtype,     config->model.device,         config->train.recompute,           config->format,
+      config->train.optimizer, config->train.master_weights, config->train.gradient_compression};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) key = hash64(texts[i], strlen(texts[i]), key);
   double memory;
   if (memo_find(plan->memories, key, &memory)) return memory;

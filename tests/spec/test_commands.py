@@ -152,6 +152,20 @@ code, out, err = run("plan", "good.yaml", "--device", "cuda")
 check("products in bfloat16: model.dtype is auto, and bfloat16 is faster than float32 on this device\n" in out,
       "plan: a GPU's type", out, err)
 
+# What takes memory beside the shapes makes runs of one shape differ: three arrays of exchanged gradients, one of a mean.
+write("memory.yaml", """experiment: memory
+corpus: {source: markov2}
+base: {model: {layers: 1, width: 32, context: 16}, train: {batch_tokens: 64, accumulation: 2, steps: 8, evals: 0}}
+sweep:
+  - grid: {train.gradient_compression: [none, uniform]}
+  - grid: {train.average_checkpoints: [2], train.average_every: [2]}
+""")
+code, out, err = run("plan", "memory.yaml", "--json")
+plain, exchanged, averaged = json.loads(out)
+array = 4 * plain["parameters_total"]
+check(exchanged["memory_bytes"] - plain["memory_bytes"] == 3 * array and averaged["memory_bytes"] - plain["memory_bytes"] == array,
+      "plan: memory of runs of one shape", plain["memory_bytes"], exchanged["memory_bytes"], averaged["memory_bytes"], array)
+
 code, out, err = run("plan", "good.yaml", "--limit", "1")
 check(code == 0 and "and 3 more runs" in out, "plan: --limit says what it leaves out", code, out)
 
