@@ -169,6 +169,8 @@ def everyday():
         job = json.load(open(path_of("real", "slurm", "real-1", "state.json")))["job"]
         check(job is not None, "by number")
         # A task is started a second time, by hand: it leaves the runs to the first.
+        # Slurm takes a moment to see that the short ones have ended.
+        until(lambda: list(queue().values()).count("RUNNING") == len(long_ones("real")), "the long ones alone run")
         long_task = next(task for (_, task), state in queue().items() if state == "RUNNING")
         again = subprocess.run(["/bin/bash", path_of("real", "slurm", "real-1", "job.sh")], capture_output=True, text=True,
                                env={**environment, "SLURM_ARRAY_TASK_ID": long_task}, timeout=60)
