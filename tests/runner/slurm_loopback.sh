@@ -12,7 +12,14 @@ env) echo "export SLURM_CONF=$dir/slurm.conf"; exit 0;;
 stop)
   export SLURM_CONF=$dir/slurm.conf
   scancel --quiet -u "$(id -un)" 2>/dev/null || true; sleep 1
-  for p in "$dir"/*.pid; do [ -e "$p" ] && kill "$(cat "$p")" 2>/dev/null || true; done
+  pids=; for p in "$dir"/*.pid; do [ -e "$p" ] && pids="$pids $(cat "$p")"; done
+  # Daemons write their state while they end: the folder is the caller's once they are gone.
+  for _ in $(seq 100); do
+    left=; for p in $pids; do kill "$p" 2>/dev/null && left="$left $p"; done
+    [ -n "$left" ] || exit 0
+    sleep .1
+  done
+  for p in $left; do kill -9 "$p" 2>/dev/null || true; done
   exit 0;;
 start) ;;
 *) echo "usage: $0 start|stop|env DIR" >&2; exit 2;;
