@@ -389,9 +389,9 @@ const struct run_column run_columns[] = {
      .events = {{"done", "step"}}},
     {"wall_seconds", TYPE_REAL, RUN_OUTCOME, PLACE_ALWAYS, PRINT_DURATION, "s",
      "time of the training, evaluations and checkpoints included, interruptions not",
-     .events = {{"done", "wall_seconds"}}},
+     .events = {{"done", "wall_seconds"}}, .measured = true},
     {"train_seconds", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_DURATION, "s", "of these, in training steps",
-     .events = {{"done", "train_seconds"}}},
+     .events = {{"done", "train_seconds"}}, .measured = true},
     {"trunk", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_ID, "",
      "id of the run from whose checkpoint this one began, in place of training the same steps",
      .events = {{"start", "trunk"}}},
@@ -399,13 +399,14 @@ const struct run_column run_columns[] = {
      .events = {{"start", "trunk_step"}}},
     {"trunk_seconds", TYPE_REAL, RUN_NOTE, PLACE_SHOW, PRINT_DURATION, "s", "of wall_seconds, spent there",
      .events = {{"start", "trunk_seconds"}}},
-    {"tokens_per_second", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_COUNT, "tokens/s", "the last one reported"},
+    {"tokens_per_second", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_COUNT, "tokens/s", "the last one reported",
+     .measured = true},
     {"speed_of_light", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_PLAIN, "",
      "of the whole training, where the peak of its products was measured: the time that the model's products alone "
      "would take at that peak over the time taken",
-     .events = {{"done", "speed_of_light"}}},
+     .events = {{"done", "speed_of_light"}}, .measured = true},
     {"peak_memory", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_BYTES, "bytes", "largest resident set of the worker",
-     .events = {{"done", "peak_memory"}}},
+     .events = {{"done", "peak_memory"}}, .measured = true},
 
     {"host", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "machine of the last worker",
      .events = {{"start", "host"}}, .label = "host"},
@@ -441,9 +442,11 @@ const struct run_column run_columns[] = {
     {"trainer_dirty", TYPE_INTEGER, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "",
      "1: files there were not as in that commit; 0: they were"},
     {"machine_seconds", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_DURATION, "s",
-     "the run's share of the time of its machine, or of its job's part of one: split by threads among the runs at work"},
+     "the run's share of the time of its machine, or of its job's part of one: split by threads among the runs at work",
+     .measured = true},
     {"joules", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_COUNT, "J",
-     "the run's share of the energy that the machine's counters gave, split likewise; of GPUs among their own runs"},
+     "the run's share of the energy that the machine's counters gave, split likewise; of GPUs among their own runs",
+     .measured = true},
     {"joules_seconds", TYPE_REAL, RUN_NOTE, PLACE_SHOW, PRINT_DURATION, "s",
      "of the run's time, during which it was read"},
     {"joules_source", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "which counters those were"},
@@ -507,6 +510,14 @@ const struct task_result *run_result_find(const char *name) {
   if (task_of_result(name, &result)) return result;
   const struct stage_result *of_stage = stage_result_find(name);
   return of_stage ? &of_stage->result : NULL;
+}
+
+const struct task_result *run_result_at(size_t index) {
+  for (size_t t = 0; run_tasks[t]; t++) {
+    if (index < run_tasks[t]->result_count) return &run_tasks[t]->results[index];
+    index -= run_tasks[t]->result_count;
+  }
+  return index < stage_result_count ? &stage_results[index].result : NULL;
 }
 
 bool run_column_is_result(const char *name) { return run_result_find(name) != NULL; }

@@ -94,6 +94,7 @@ struct run_column {
   unsigned chooses;  // bits of run_column_choice
   enum run_column_of_format of_format;
   int operand;        // of OF_FORMAT_BITS and _ERROR: its number in a format
+  bool measured;      // a time, a rate, memory or energy of the machine: the same run has another each time
   bool axis;          // N, D, C or D / N: points to predict at name them, and each follows from two others
   const char *label;  // in a report's list of what the runs ran on, or NULL
   const char
@@ -110,6 +111,8 @@ bool run_column_listed(const struct run_column *column);  // in run_table
 // that hold such runs. NULL: it is none.
 struct task_result;
 const struct task_result *run_result_find(const char *name);
+// Each of them once, in the order of tasks and stages; NULL from the last one on.
+const struct task_result *run_result_at(size_t index);
 bool run_column_is_result(const char *name);
 // Of a column or a run field; RUN_NOTE for other names.
 enum run_column_role run_column_role(const char *name);

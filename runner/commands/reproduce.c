@@ -8,19 +8,30 @@
 
 // ---- for people ----
 
+static const char *number_or_none(double number, char text[32]) {
+  if (isnan(number)) return "none";
+  number_shortest(number, text);
+  return text;
+}
+
 static void print_losses(const struct reproduction *r) {
   char before[32], now[32], largest[32];
-  if (isnan(r->loss_before) && isnan(r->loss_now)) {
-    printf("it diverged then and now\n");
+  if (r->diverged_before || r->diverged_now) {
+    printf("%s\n", r->diverged_before && r->diverged_now ? "it diverged both times"
+                   : r->diverged_now                     ? "it diverged now, and did not in the store"
+                                                         : "it did not diverge now, and did in the store");
+  } else if (isnan(r->loss_before) && isnan(r->loss_now)) {
+    printf("it has no loss\n");
   } else if (r->loss_before == r->loss_now) {
     number_shortest(r->loss_now, now);
     printf("loss %s, the same to the last bit\n", now);
   } else {
-    number_shortest(r->loss_before, before);
-    number_shortest(r->loss_now, now);
-    printf("loss %s, and %s in the store: a difference of %s\n", isnan(r->loss_now) ? "none" : now,
-           isnan(r->loss_before) ? "none" : before, number_digits(r->loss_now - r->loss_before, 2, largest));
+    printf("loss %s, and %s in the store", number_or_none(r->loss_now, now), number_or_none(r->loss_before, before));
+    if (!isnan(r->loss_now) && !isnan(r->loss_before))
+      printf(": a difference of %s", number_digits(r->loss_now - r->loss_before, 2, largest));
+    printf("\n");
   }
+  if (r->points + r->only_before + r->only_now == 0) return;
   printf("curve: %zu of %zu losses the same to the last bit", r->same, r->points);
   if (r->first_kind) {
     number_shortest(r->first_before, before);
@@ -29,7 +40,7 @@ static void print_losses(const struct reproduction *r) {
            r->first_kind, (long long)r->first_step, now, before, number_digits(r->largest, 2, largest));
   }
   printf("\n");
-  if (r->only_before) printf("%zu points stand in the store alone\n", r->only_before);
+  if (r->only_before) printf("%zu points are in the store alone\n", r->only_before);
   if (r->only_now) printf("%zu points are new\n", r->only_now);
 }
 
@@ -38,11 +49,13 @@ static void print_people(const struct reproduction *r, const char *kept) {
   printf("%s: %s\n", r->id, reproduction_same(r) ? "reproduced" : "not reproduced");
   print_losses(r);
   if (r->results_same) printf("other results: %zu the same to the last bit\n", r->results_same);
-  for (size_t i = 0; i < r->result_count; i++) {
-    number_shortest(r->results[i].before, before);
-    number_shortest(r->results[i].now, now);
-    printf("%s: %s, and %s in the store\n", r->results[i].column, now, before);
-  }
+  for (size_t i = 0; i < r->result_count; i++)
+    printf("%s: %s, and %s in the store\n", r->results[i].column, number_or_none(r->results[i].now, now),
+           number_or_none(r->results[i].before, before));
+  if (r->measured_count) printf("measured on the machine, not compared\n");
+  for (size_t i = 0; i < r->measured_count; i++)
+    printf("  %s: %s, and %s in the store\n", r->measured[i].column, number_or_none(r->measured[i].now, now),
+           number_or_none(r->measured[i].before, before));
   if (r->circumstance_count) printf("trained under other circumstances\n");
   for (size_t i = 0; i < r->circumstance_count; i++)
     printf("  %s: %s, and then %s\n", r->circumstances[i].column, r->circumstances[i].now, r->circumstances[i].before);
@@ -53,6 +66,20 @@ static void print_people(const struct reproduction *r, const char *kept) {
 
 // ---- for scripts ----
 
+static void put_numbers(struct json_writer *json, const char *key, const struct reproduced_number *numbers,
+                        size_t count) {
+  json_key(json, key);
+  json_array_begin(json);
+  for (size_t i = 0; i < count; i++) {
+    json_object_begin(json);
+    json_key_string(json, "column", numbers[i].column);
+    json_key_number(json, "value", numbers[i].now);
+    json_key_number(json, "stored", numbers[i].before);
+    json_object_end(json);
+  }
+  json_array_end(json);
+}
+
 static void print_json(const struct reproduction *r) {
   struct text text = {0};
   struct json_writer json = json_writer(&text, true);
@@ -62,6 +89,8 @@ static void print_json(const struct reproduction *r) {
   json_key_integer(&json, "chain", (int64_t)r->chain);
   json_key_number(&json, "loss", r->loss_now);
   json_key_number(&json, "stored_loss", r->loss_before);
+  json_key_boolean(&json, "diverged", r->diverged_now);
+  json_key_boolean(&json, "stored_diverged", r->diverged_before);
   json_key_integer(&json, "points", (int64_t)r->points);
   json_key_integer(&json, "points_same", (int64_t)r->same);
   json_key_integer(&json, "points_only_stored", (int64_t)r->only_before);
@@ -79,16 +108,8 @@ static void print_json(const struct reproduction *r) {
     json_put_null(&json);
   }
   json_key_integer(&json, "results_same", (int64_t)r->results_same);
-  json_key(&json, "results_different");
-  json_array_begin(&json);
-  for (size_t i = 0; i < r->result_count; i++) {
-    json_object_begin(&json);
-    json_key_string(&json, "column", r->results[i].column);
-    json_key_number(&json, "value", r->results[i].now);
-    json_key_number(&json, "stored", r->results[i].before);
-    json_object_end(&json);
-  }
-  json_array_end(&json);
+  put_numbers(&json, "results_different", r->results, r->result_count);
+  put_numbers(&json, "measured", r->measured, r->measured_count);
   json_key(&json, "circumstances_different");
   json_array_begin(&json);
   for (size_t i = 0; i < r->circumstance_count; i++) {
@@ -123,8 +144,8 @@ void command_reproduce(struct command_line *line) {
   const struct command_usage usage = {
       "isoloss reproduce RUN [--keep FOLDER] [--json]",
       "Trains a finished run once more, with all that it follows, in a home of its own, and compares losses and results to\n"
-      "the last bit with those of the store, which stays as it is. What differs in device, library, instruction set,\n"
-      "threads or trainer is said. Exit code 0 when all is the same, 1 when it is not. It takes as long as the run took.",
+      "the last bit with those of the store, which stays as it is; results of stages and tasks too, but for times, rates,\n"
+      "memory and energy. What differs in device, library, instruction set, threads or trainer is said. Exit code 0 when all is the same, 1 when it is not. It takes as long as the run took.",
       1, 1, "one run"};
   char *id;
   struct reproduction result;

@@ -10,6 +10,7 @@
 #include "runner/execute/coordinator.h"
 #include "runner/execute/rows.h"
 #include "runner/execute/worker.h"
+#include "trainer/tasks/task.h"
 
 enum { CHAIN_MOST = 16 };
 
@@ -200,10 +201,45 @@ static bool compare_curves(struct store *before, struct store *now, enum metric_
   return !error->code;
 }
 
-// Times and memory are never the same; the loss stands apart.
+// What came out of the run itself; the loss is compared apart, and what follows from the configuration says nothing.
 static bool is_result(const struct run_column *column) {
   return column->role == RUN_OUTCOME && column->place >= PLACE_LIST && strcmp(column->name, "loss") != 0 &&
-         (column->print == PRINT_LOSS || column->print == PRINT_PLAIN);
+         column->type != TYPE_TEXT && !column->planned;
+}
+
+static double number_or_nan(const struct value *value) { return value->kind == VALUE_NUMBER ? value->number : NAN; }
+
+// One result, where at least one of the two has it.
+static void compare_result(struct reproduction *out, const char *name, bool measured, const struct value *before,
+                           const struct value *now) {
+  const struct reproduced_number number = {name, number_or_nan(before), number_or_nan(now)};
+  if (isnan(number.before) && isnan(number.now)) return;
+  if (measured)
+    out->measured[out->measured_count++] = number;
+  else if (same_bits(number.before, number.now))
+    out->results_same++;
+  else
+    out->results[out->result_count++] = number;
+}
+
+static void compare_results(const struct store_rows *a, const struct store_rows *b, struct reproduction *out) {
+  size_t room = run_column_count;
+  while (run_result_at(room - run_column_count)) room++;
+  out->results = arena_array(&out->arena, room, sizeof *out->results);
+  out->measured = arena_array(&out->arena, room, sizeof *out->measured);
+  for (size_t i = 0; i < run_column_count; i++) {
+    const struct value x = store_rows_get(a, run_columns[i].name), y = store_rows_get(b, run_columns[i].name);
+    if (is_result(&run_columns[i])) compare_result(out, run_columns[i].name, run_columns[i].measured, &x, &y);
+  }
+  const struct task_result *result;
+  for (size_t i = 0; (result = run_result_at(i)); i++) {
+    const struct value x = store_rows_get(a, result->name), y = store_rows_get(b, result->name);
+    compare_result(out, result->name, result->measured, &x, &y);
+  }
+}
+
+static bool diverged(const struct store_rows *row) {
+  return run_state_parse(store_rows_get(row, "state").text) == RUN_DIVERGED;
 }
 
 static bool compare_rows(struct store *before, struct store *now, struct reproduction *out, struct error *error) {
@@ -212,15 +248,6 @@ static bool compare_rows(struct store *before, struct store *now, struct reprodu
   for (size_t i = 0; b && i < run_column_count; i++) {
     const struct run_column *column = &run_columns[i];
     struct value x = store_rows_get(a, column->name), y = store_rows_get(b, column->name);
-    if (is_result(column) && x.kind == VALUE_NUMBER && y.kind == VALUE_NUMBER) {
-      if (same_bits(x.number, y.number)) {
-        out->results_same++;
-      } else if (out->result_count < REPRODUCE_RESULTS) {
-        out->results[out->result_count].column = column->name;
-        out->results[out->result_count].before = x.number;
-        out->results[out->result_count++].now = y.number;
-      }
-    }
     // What a fit would warn of, and what a report lists of the machine.
     bool circumstance = column->mixed || column->label || strcmp(column->name, "device") == 0;
     if (!circumstance || x.kind == VALUE_MISSING || y.kind == VALUE_MISSING) continue;
@@ -233,9 +260,12 @@ static bool compare_rows(struct store *before, struct store *now, struct reprodu
     out->circumstances[out->circumstance_count++].now = texts[1];
   }
   if (b) {
-    struct value x = store_rows_get(a, "loss"), y = store_rows_get(b, "loss");
-    out->loss_before = x.kind == VALUE_NUMBER ? x.number : NAN;
-    out->loss_now = y.kind == VALUE_NUMBER ? y.number : NAN;
+    const struct value x = store_rows_get(a, "loss"), y = store_rows_get(b, "loss");
+    out->loss_before = number_or_nan(&x);
+    out->loss_now = number_or_nan(&y);
+    out->diverged_before = diverged(a);
+    out->diverged_now = diverged(b);
+    compare_results(a, b, out);
   }
   store_rows_close(b);
   store_rows_close(a);
@@ -243,8 +273,8 @@ static bool compare_rows(struct store *before, struct store *now, struct reprodu
 }
 
 bool reproduction_same(const struct reproduction *r) {
-  return same_bits(r->loss_before, r->loss_now) && r->same == r->points && r->result_count == 0 &&
-         (!isnan(r->loss_now) || r->points > 0);
+  return same_bits(r->loss_before, r->loss_now) && r->diverged_before == r->diverged_now && r->same == r->points &&
+         r->result_count == 0 && (!isnan(r->loss_now) || r->points > 0 || r->results_same > 0);
 }
 
 bool reproduce_run(const char *id, const char *home, bool quiet, struct reproduction *out, struct error *error) {

@@ -3,7 +3,13 @@
 #include "base/base.h"
 #include "results/store.h"
 
-enum { REPRODUCE_NOTES = 16, REPRODUCE_RESULTS = 24 };
+enum { REPRODUCE_NOTES = 16 };
+
+// A result of the run in the store and of the one trained now; NAN: that one has none.
+struct reproduced_number {
+  const char *column;
+  double before, now;
+};
 
 // What came out. Texts are in the arena.
 struct reproduction {
@@ -17,17 +23,18 @@ struct reproduction {
   const char *first_kind;        // of the first point that differs; NULL: none
   int64_t first_step;
   double first_before, first_now;
-  struct {
-    const char *column;
-    double before, now;
-  } results[REPRODUCE_RESULTS];       // of its other results, those that differ
+  bool diverged_before, diverged_now;
+  struct reproduced_number *results;  // of its other results, those that differ
   size_t result_count, results_same;  // ... and how many are the same
+  // Times, rates, memory and energy of the machine, which no two runs share and which are not compared.
+  struct reproduced_number *measured;
+  size_t measured_count;
   struct {
     const char *column, *before, *now;
   } circumstances[REPRODUCE_NOTES];  // device, instruction set, library, threads, trainer, ...: those that differ
   size_t circumstance_count;
 };
-// True when every loss and result that both have is the same to the last bit, and there is a loss.
+// True when every loss and result is there both times and the same to the last bit, and there is one at all.
 bool reproduction_same(const struct reproduction *reproduction);
 
 // Trains the run (a full id) and what it follows anew into `home`, from the config.json in the runs' folders, and

@@ -83,6 +83,56 @@ def what_differs_is_said():
     check("not reproduced" in out and "the first that differs is train after step" in out and "and then other" in out, out)
 
 
+def alter(home, identity, name, value):
+    """The stored result of a task or stage, changed."""
+    with sqlite3.connect(path_of(home, "isoloss.db")) as store:
+        changed = store.execute("UPDATE runs SET config = json_set(config, '$.results.\"' || ? || '\"', ?) WHERE id = ?",
+                                (name, value, identity)).rowcount
+    check(changed == 1, "a result was changed")
+
+
+@case
+def results_of_a_task():
+    task = write("task.yaml", """experiment: task
+task: smnn
+sweep: {grid: {smnn.points: [64], smnn.solver: [banded]}}
+""")
+    run("run", task, "-q", home="task", code=0)
+    identity = select("task", "SELECT id FROM runs")[0][0]
+    result = document("reproduce", identity, home="task", code=0)
+    check(result["reproduced"] and result["results_same"] >= 2 and not result["results_different"], "its results", result)
+    measured = {number["column"]: number for number in result["measured"]}
+    check(measured["smnn.seconds"]["value"] > 0 and measured["smnn.seconds"]["stored"] > 0 and "wall_seconds" in measured
+          and "smnn.operations" not in measured, "times are not compared", result)
+    operations = select("task", 'SELECT "smnn.operations" FROM run_table')[0][0]
+    alter("task", identity, "smnn.operations", operations + 1)
+    result = document("reproduce", identity, home="task", code=1)
+    check(result["results_different"] == [{"column": "smnn.operations", "value": operations, "stored": operations + 1}],
+          "one result is another", result)
+    out = run("reproduce", identity, "-q", home="task", code=1).out
+    check(f"smnn.operations: {operations:g}, and {operations + 1:g} in the store" in out and "not compared" in out, out)
+
+
+@case
+def results_of_a_stage_without_a_loss():
+    stage = write("stage.yaml", """experiment: stage
+corpus: {source: markov2}
+base: {model: {layers: 1, width: 16, context: 32, head_dim: 16}, train: {batch_tokens: 256, steps: 8}}
+sweep: {grid: {seed: [0]}}
+stages: {hogwild: {workers: [1], prompt_tokens: 8, new_tokens: 4, prompts: 1}}
+""")
+    run("run", stage, "-q", home="stage", code=0)
+    identity = select("stage", "SELECT id FROM runs WHERE stage = 'hogwild'")[0][0]
+    result = document("reproduce", identity, home="stage", code=0)
+    check(result["reproduced"] and result["loss"] is None and result["results_same"] >= 2, "its results", result)
+    check("hogwild.speedup" in [number["column"] for number in result["measured"]], "measured", result)
+    out = run("reproduce", identity, "-q", home="stage", code=0).out
+    check("has no loss" in out and "diverged" not in out, out)
+    alter("stage", identity, "hogwild.same_tokens", 0.5)
+    result = document("reproduce", identity, home="stage", code=1)
+    check([number["column"] for number in result["results_different"]] == ["hogwild.same_tokens"], "another", result)
+
+
 @case
 def trainer_of_ones_own():
     fake = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_trainer.py")

@@ -3,14 +3,19 @@
 
 #include <string.h>
 
-#define EVALUATE(name, unit, help)               \
-  {                                              \
-    "evaluate", { "evaluate." name, unit, help } \
+#define EVALUATE(name, unit, help)                      \
+  {                                                     \
+    "evaluate", { "evaluate." name, unit, help, false } \
   }
 
-#define HOGWILD(name, unit, help)              \
-  {                                            \
-    "hogwild", { "hogwild." name, unit, help } \
+#define HOGWILD(name, unit, help)                     \
+  {                                                   \
+    "hogwild", { "hogwild." name, unit, help, false } \
+  }
+
+#define HOGWILD_MEASURED(name, unit, help)           \
+  {                                                  \
+    "hogwild", { "hogwild." name, unit, help, true } \
   }
 
 const struct stage_result stage_results[] = {
@@ -31,10 +36,12 @@ const struct stage_result stage_results[] = {
         "cache_rule", "",
         "of aqua: the error over that without prediction, over the share of the squares that the prediction leaves; "
         "1 where the code errs alike on both"),
-    HOGWILD("tokens_per_second", "1/s", "that all workers write together, a second of the processor: measured"),
-    HOGWILD("step_seconds", "s", "of the processor, in which each worker writes one token: measured"),
-    HOGWILD("plain_tokens_per_second", "1/s", "the same of ordinary decoding, from the same beginnings: measured"),
-    HOGWILD("speedup", "", "tokens_per_second over plain_tokens_per_second"),
+    HOGWILD_MEASURED("tokens_per_second", "1/s",
+                     "that all workers write together, a second of the processor: measured"),
+    HOGWILD_MEASURED("step_seconds", "s", "of the processor, in which each worker writes one token: measured"),
+    HOGWILD_MEASURED("plain_tokens_per_second", "1/s",
+                     "the same of ordinary decoding, from the same beginnings: measured"),
+    HOGWILD_MEASURED("speedup", "", "tokens_per_second over plain_tokens_per_second"),
     HOGWILD("same_tokens", "", "of one worker: share of its tokens that ordinary decoding writes, too"),
     HOGWILD("score_difference", "",
             "largest difference of a score by rotated queries from that by rotated keys, over the vectors' lengths, in "

@@ -6,7 +6,9 @@
 
 #define FIELD(member, field_type) .path = TASK "." #member, .type = field_type, .offset = offsetof(SETTINGS, member)
 #define RESULT(member, its_unit, line) \
-  { TASK "." #member, its_unit, line }
+  { TASK "." #member, its_unit, line, false }
+#define RESULT_MEASURED(member, its_unit, line) \
+  { TASK "." #member, its_unit, line, true }
 // Of the entry in the table of tasks: what follows from the arrays `fields` and `results`.
 #define TASK_TABLES                                                                                                 \
   .name = TASK, .fields = fields, .field_count = sizeof fields / sizeof *fields, .settings_size = sizeof(SETTINGS), \

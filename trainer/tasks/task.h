@@ -10,6 +10,7 @@ struct task_result {
   const char *name;  // "boolean.accuracy"
   const char *unit;
   const char *help;  // one line
+  bool measured;     // a time or a rate of the machine: the same run has another each time
 };
 
 // What runs of a task have in place of a language model's N, D and C, before they are started; NAN: it has none.
