@@ -10,7 +10,7 @@ import sys
 MANY_FITS = 'statistics over many fits, minutes to hours under an emulator; other tests run the same code'
 LONG = {name: MANY_FITS for name in ('fitting coverage', 'fitting dependence', 'fitting choice', 'fitting forms',
                                      'fitting design', 'fitting replicates')}
-TRAININGS = 'whole trainings in many settings, half an hour and more under an emulator; trainer-gradient, -steps and '\
+TRAININGS = 'whole trainings in many settings, half an hour and more under an emulator; trainer-gradient, -phases and '\
             '-resumption run the same code'
 LONG.update({name: TRAININGS for name in ('trainer-training', 'trainer-interruption')})
 LONG['plan'] = 'a plan of a million runs, half an hour under an emulator; the schema, spec and document tests plan too'
