@@ -453,6 +453,26 @@ def a_parent_without_a_checkpoint_or_removed_is_told():
 
 
 @case
+def what_follows_counts_the_pruned_model():
+    pruned = spec("pruned", """sweep: {grid: {model.width: [16]}}
+stages:
+  compress: [none, {method: rtn, bits: 2}, {method: magnitude, sparsity: 0.5}]
+  evaluate: {}
+""")
+    run("run", "-q", pruned, code=0)
+    rows = {(row[0], row[1]): row[2:] for row in select(
+        "home", 'SELECT stage, "compress.method", parameters_active, sparsity, parameters FROM run_table '
+        "WHERE id IN (SELECT run FROM experiment_runs WHERE experiment = 'pruned')")}
+    for stage in ("compress", "evaluate"):
+        active, sparsity, parameters = rows[stage, "magnitude"]
+        near(sparsity, 0.5, 0.01, stage)
+        check(active < parameters, "zeroes are not counted", rows)
+        check(rows[stage, "rtn"][0] == parameters, "the zeroes of a grid are no pruning", rows)
+    check(rows["compress", "magnitude"] == rows["evaluate", "magnitude"], "the same model", rows)
+    check(rows["evaluate", "none"][0] == rows["evaluate", "none"][2], "nothing was pruned", rows)
+
+
+@case
 def claims_take_the_ends_of_chains():
     claims = spec("claims", """sweep: {grid: {model.width: [16, 32, 48], seed: [0, 1]}}
 stages:

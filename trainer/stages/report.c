@@ -1,5 +1,6 @@
 // The events of stages; docs/events.md says what each field means.
 #include <math.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "trainer/stages/work.h"
@@ -35,8 +36,13 @@ bool report_stage_done(struct stage_work *work, const struct evaluation *evaluat
     struct pending_step now = {work->parent.step, t->file.config.train.tokens, 0, 0};
     return report_diverged(t, &now, NAN, "the validation loss is not finite", error);
   }
+  bool counted = false;
+  for (size_t i = 0; i < count; i++) counted = counted || strcmp(numbers[i].key, "parameters_active") == 0;
+  double active = NAN;
+  if (!counted && !stage_active_parameters(work, &active, error)) return false;
   struct json_writer *json = event_begin(&t->log, "done");
   json_key_integer(json, "step", work->parent.step);
+  put_finite(json, "parameters_active", active);
   if (evaluation) {
     json_key_number(json, "loss", evaluation->loss);
     json_key_integer(json, "eval_tokens", evaluation->tokens);
