@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "trainer/hugging_face.h"
+#include "trainer/search_budget.h"
 #include "trainer/stages/stage.h"
 #include "trainer/trainer.h"
 
@@ -176,14 +177,35 @@ static const char *run_file_of(const char *folder, struct arena *arena) {
   return file_exists(path_join(arena, folder, STATE_FILE)) && file_exists(run) ? run : NULL;
 }
 
+// What both files say of a model. Of a search that made it smaller, shapes are those of its blocks, which differ.
+static bool is_same_model(const struct run_config *run, const struct run_config *described, bool smaller,
+                          const char *path, struct error *error) {
+  static const struct {
+    const char *path;
+    bool of_blocks;
+  } fields[] = {{"model.layers", false},    {"model.width", false},    {"model.vocabulary", false},
+                {"model.context", false},   {"model.norm_eps", false}, {"model.rope_theta", false},
+                {"model.tied_head", false}, {"model.heads", true},     {"model.kv_heads", true},
+                {"model.head_dim", true},   {"model.mlp_width", true}};
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    const struct run_field *field = field_find(fields[i].path, NULL);
+    const struct value own = field_get(run, field), other = field_get(described, field);
+    if ((smaller && fields[i].of_blocks) || value_equal(own, other)) continue;
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "%s is of another model than config.json next to the weights: %s is %.15g there, %.15g here", path,
+                     field->path, own.number, other.number);
+  }
+  return true;
+}
+
 static bool take_run(struct model_folder *folder, const char *path, struct arena *arena, struct error *error) {
   struct run_file file;
   struct run_config model = folder->config;
-  if (!run_file_read(arena, path, &file, error) || !stage_model_config(&file.config, arena, error)) return false;
+  if (!run_file_read(arena, path, &file, error)) return false;
+  const bool smaller = search_removes(&file.config);
+  if (!stage_model_config(&file.config, arena, error)) return false;
   config_clear_stages(&file.config);
-  if (file.config.model.layers != model.model.layers || file.config.model.width != model.model.width ||
-      file.config.model.vocabulary != model.model.vocabulary || file.config.model.context != model.model.context)
-    return error_set(error, EXIT_USAGE_ERROR, "%s is of another model than config.json next to the weights", path);
+  if (!is_same_model(&file.config, &model, smaller, path, error)) return false;
   folder->config = file.config;
   if (file.config.train.steps == AUTO_INTEGER) forget_training(&folder->config);
   folder->of_run = true;

@@ -180,6 +180,15 @@ def folders_of_isoloss_are_their_runs():
         found, = [r for r in rooted["compress"] if r["parent"] == by_path[checkpoint]["id"]]
         check((found["loss"], found["weight_error"]) == (want["loss"], want["weight_error"]),
               "a compression after it is that after the training", found["loss"], want["loss"])
+    for key, name in (("num_attention_heads", "heads"), ("rope_theta", "rope_theta"), ("intermediate_size", "mlp_width")):
+        with open(path_of("export of none", "config.json")) as old:
+            described = json.load(old)
+        shutil.copytree(path_of("export of none"), path_of("other " + name))
+        described[key] *= 2
+        write(os.path.join("other " + name, "config.json"), json.dumps(described))
+        done = run("plan", spec("other", f'from: "other {name}"\n'), code=2)
+        check(f"another model than config.json next to the weights: model.{name} is" in done.err
+              or "head_dim" in done.err, name, done.err)
     done = run("plan", spec("run", f'from: "{path_of("home", "runs", rows["train"][0]["id"])}"\n'), code=2)
     check("is the folder of a run: name one of its checkpoints" in done.err, "not a run's folder", done.err)
     lone = path_of("lone")
