@@ -38,6 +38,23 @@ static bool unknown(const struct parser *parser, const char *name, struct error 
   return error_set(error, EXIT_USAGE_ERROR, "unknown option %s (%s --help lists them)", given, parser->call);
 }
 
+static const char *given_before(const struct parser *parser, const struct option *option) {
+  for (size_t i = parser->arguments->given_count; i-- > 0;)
+    if (strcmp(parser->arguments->given[i].option + 2, option->name) == 0) return parser->arguments->given[i].value;
+  return NULL;
+}
+
+// A list goes on where it is given again; of one value the last would win without a word.
+static bool join(const struct parser *parser, const struct option *option, const char **value, struct error *error) {
+  const char *before = option->type == OPTION_LIST ? NULL : given_before(parser, option);
+  if (!before || strcmp(before, *value) == 0) return true;
+  if (option->type != OPTION_TEXT || !option->argument || strcmp(option->argument, "LIST") != 0)
+    return error_set(error, EXIT_USAGE_ERROR, "--%s is there twice, with '%s' and '%s': it takes one value",
+                     option->name, before, *value);
+  *value = arena_format(parser->arena, "%s,%s", *(const char **)option->target, *value);
+  return true;
+}
+
 static void note_given(struct parser *parser, const char *prefix, const struct option *option, const char *value) {
   struct arguments *arguments = parser->arguments;
   arguments->given[arguments->given_count++] =
@@ -78,7 +95,9 @@ static bool take(struct parser *parser, const struct option *option, const char 
                        option->argument ? option->argument : "a value");
     value = parser->argv[++parser->at];
   }
-  note_given(parser, "", option, value);
+  const char *own = value;
+  if (option->type != OPTION_FLAG && !join(parser, option, &value, error)) return false;
+  note_given(parser, "", option, own);
   return store(parser, option, value, error);
 }
 

@@ -1,6 +1,7 @@
 // Command-line options from a table, git's way: a program or command states its options once, and parsing, --help, "did
 // you mean", the manual page and the shell completion come from there. Long options take "--name value" or
-// "--name=value"; flags have "--no-name"; options may be anywhere; "--" ends them.
+// "--name=value"; flags have "--no-name"; options may be anywhere; "--" ends them. An option of one value that is given
+// two different ones is an error; one whose argument is a LIST goes on.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

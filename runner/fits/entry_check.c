@@ -6,6 +6,7 @@
 
 #include "fitting/fitting.h"
 #include "runner/spec/entries.h"
+#include "runner/spec/names.h"
 
 static void put(const struct spec *spec, const struct node *node, const struct error *error,
                 struct diagnostics *diagnostics) {
@@ -43,6 +44,19 @@ static void check_entry(const struct spec *spec, const struct spec_fit *entry, c
                "Student's t intervals know nothing of the width of a prior or of categories");
 }
 
+// Columns that the law needs and no run of the spec can have: the fit would end there after the last training.
+static void check_columns(const struct spec *spec, const struct node *node, const struct law *law,
+                          struct diagnostics *diagnostics) {
+  for (int i = 0; i <= law->column_count; i++) {
+    const char *name = i < law->column_count ? law->columns[i] : law->target;
+    struct run_name known;
+    if (run_name_find(spec, name, &known) || run_result_known(spec, name) || run_column_find(name)) continue;
+    node_error(node, diagnostics, run_name_nearest(spec, name, true),
+               "the law %s %s the column '%s', which no run has; a field under `fields` of the spec can bring it",
+               law->name, i < law->column_count ? "needs" : "predicts", name);
+  }
+}
+
 void fit_entries_check(const struct spec *spec, struct diagnostics *diagnostics) {
   for (size_t i = 0; i < spec->fit_count; i++) {
     const struct spec_fit *entry = &spec->fits[i];
@@ -58,6 +72,7 @@ void fit_entries_check(const struct spec *spec, struct diagnostics *diagnostics)
         diagnostics_add(diagnostics, false, one->file, one->line, one->column, one->hint, "%s", one->message);
     }
     if (!fine && !of_law.count && !diagnostics->errors) node_fail(node, diagnostics, &error);
+    if (fine) check_columns(spec, node, &law, diagnostics);
     if (fine && entry->node->kind == NODE_MAPPING) check_entry(spec, entry, &law, diagnostics);
     law_free(&law);
     diagnostics_free(&of_law);

@@ -217,7 +217,8 @@ static bool answer(struct predict_report *report, const struct predict_arguments
   bool fine = read_at(report, arguments, &points, &file, error);
   predict_keep_part(report, &points);
   predict_keep_part(report, &file);
-  fine = fine && check_names(report, &points, error) && read_budgets(report, arguments, &budgets, error);
+  fine = fine && check_names(report, &points, error) && predict_check_values(report, &points, error) &&
+         read_budgets(report, arguments, &budgets, error);
   if (fine && contest)
     fine = predict_formats(report, arguments, &budgets, &points, error);
   else if (fine)

@@ -6,6 +6,9 @@
 // of a format where the law wants those (gmse_weights, ...).
 bool predict_inputs(struct predict_report *report, const struct table *table, size_t row, struct law_input **inputs,
                     size_t *count, struct error *error);
+
+// Whether the points of --at can be: sizes above 0, numbers where the fitted rows have numbers. False with an error.
+bool predict_check_values(const struct predict_report *report, const struct table *points, struct error *error);
 // Fills the contests: --formats with --budget, --memory or --at.
 bool predict_formats(struct predict_report *report, const struct predict_arguments *arguments,
                      const struct table *budgets, const struct table *points, struct error *error);

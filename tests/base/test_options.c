@@ -9,6 +9,7 @@ struct given {
   int64_t integer;
   double number;
   struct option_list list;
+  const char *columns;
   struct arguments arguments;
   struct arena arena;
   struct error error;
@@ -22,6 +23,7 @@ static void parse(struct given *given, int argc, char **argv) {
                                    {"integer", 0, OPTION_INTEGER, &given->integer, "N", "a whole number"},
                                    {"number", 0, OPTION_NUMBER, &given->number, "X", "a number"},
                                    {"list", 'l', OPTION_LIST, &given->list, "ITEM", "several"},
+                                   {"columns", 'c', OPTION_TEXT, &given->columns, "LIST", "names with commas"},
                                    {0}};
   given->fine = options_parse(options, "program act", argc, argv, &given->arena, &given->arguments, &given->error);
 }
@@ -34,7 +36,7 @@ static void parse(struct given *given, int argc, char **argv) {
 
 static void values_come_in_every_form(void) {
   struct given given;
-  PARSE(given, "one", "--flag", "--text", "a", "-tb", "--integer=1e3", "two", "--number", "-2.5", "-");
+  PARSE(given, "one", "--flag", "--text", "b", "-tb", "--integer=1e3", "two", "--number", "-2.5", "-");
   CHECK(given.fine && given.flag && given.integer == 1000 && given.number == -2.5);
   CHECK_TEXT(given.text, "b");
   CHECK(given.arguments.count == 3 && !given.arguments.help);
@@ -56,6 +58,10 @@ static void lists_keep_their_order(void) {
   CHECK_TEXT(given.list.items[0], "a=1");
   CHECK_TEXT(given.list.items[2], "c=3");
   CHECK_TEXT(given.list.items[3], "d");
+  arena_free(&given.arena);
+  PARSE(given, "-c", "a,b", "--columns=c", "-cd");
+  CHECK(given.fine);
+  CHECK_TEXT(given.columns, "a,b,c,d");
   arena_free(&given.arena);
 }
 
@@ -96,6 +102,10 @@ static void mistakes_are_refused(void) {
   refused(&given, "--integer needs a whole number, not '2.5'");
   PARSE(given, "--number=much");
   refused(&given, "--number needs a number, not 'much'");
+  PARSE(given, "-t", "a", "--text=b");
+  refused(&given, "--text is there twice, with 'a' and 'b': it takes one value");
+  PARSE(given, "--integer=3", "--integer=4");
+  refused(&given, "--integer is there twice, with '3' and '4': it takes one value");
 }
 
 int main(void) {

@@ -648,15 +648,21 @@ def starts_in_words():
 
 @case
 def no_such_run():
-    """Where the law has no finite value nothing is said of intervals, distance or errors held back."""
-    for point in ("N=0,D=1e9", "N=-5,D=1e9"):
+    """A point that cannot be is an error; where the law has no finite value nothing is said of intervals, distance or
+    errors held back."""
+    for point, said in (("N=0,D=1e9", "parameters is 0: it is above 0"), ("N=1e9,D=-5", "tokens is -5: it is above 0"),
+                        ("N=abc,D=1e9", "parameters is 'abc': it is a number"), ("N=1e9|0x10,D=1e9", "one name has numbers")):
         code, out, err = run("predict", "plain.csv", "--at", point, "--bootstrap", "50")
+        check(code == 2 and said in err and not out, point, out, err)
+    points = table("points.csv", "N,D", ["0,1e9"])
+    for point in (("--table", points),):
+        code, out, err = run("predict", "plain.csv", *point, "--bootstrap", "50")
         check(code == 0 and "no prediction: the law gives no number here" in out and "inf" not in out and
               "held back" not in out, point, out)
-        code, out, err = run("predict", "plain.csv", "--at", point, "--bootstrap", "50", "--json")
+        code, out, err = run("predict", "plain.csv", *point, "--bootstrap", "50", "--json")
         found = json.loads(out)["points"][0]
         check(found["loss"]["value"] is None and found["loss"]["status"] == "not determined" and
-              not any(found["outside"].values()), point + ": null", found)
+              not any(found["outside"].values()), "null", found)
 
 
 @case

@@ -60,6 +60,8 @@ ENTRIES = [
     ("{law: effective-parameters, partial_pooling: eff, objective: lad}", "absolute values have none", "lad", None),
     ("{law: quartet, objective: 'student-t:4'}", "one scale of Student's t cannot be estimated", "'student", None),
     ("{law: chinchilla, contour: ['E,A', 'alhpa,A']}", "contour: the law chinchilla has no parameter 'alhpa'", "alhpa", "did you mean 'alpha'?"),
+    ("{law: domain-share}", "the law domain-share needs the column 'share', which no run has", "domain-share", "did you mean 'stage'?"),
+    ("{law: routed}", "the law routed needs the column 'num_experts', which no run has", "routed", None),
     ("{law: chinchilla, contour: E}", "contour 'E' is not of the form NAME,NAME (alpha,beta)", "E}", None),
     ("{law: chinchilla, profile: [E, alhpa, all]}", "profile: the law chinchilla has no parameter 'alhpa'", "alhpa", "did you mean 'alpha'?"),
 ]
@@ -77,6 +79,9 @@ FORMATS = SMALL.replace("seed: [1, 2]", "format: [none, w4, w3, w2, 'sparse(0.5,
 write("entry.yaml", FORMATS + "fit:\n  - " + FINE + "\n  - power-sum\n")
 code, out, err = run("check", "entry.yaml")
 check((code, out, err) == (0, "10 runs, ok\n", ""), "check: settings of every form", code, out, err)
+write("entry.yaml", SMALL + "fields: {share: {type: number, default: 0.5}}\nfit:\n  - domain-share\n")
+code, out, err = run("check", "entry.yaml")
+check((code, err) == (0, ""), "check: a field of the spec's own is a column", code, out, err)
 write("entry.yaml", SMALL + "fit: [{law: chinchila}, {law: mine.yaml, tie: b=c}]\n")
 write("mine.yaml", "formula: a + b * c\nparameters: {a: {starts: [1]}}\n")
 code, out, err = run("check", "entry.yaml")

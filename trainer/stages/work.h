@@ -91,8 +91,8 @@ struct stage_number {
   const char *key;
   double value;
 };
-// The parameters of work->run.model that are not zero, embeddings apart, where a stage of the chain pruned it (active.c);
-// NAN elsewhere, where the training's format says how many there are.
+// The parameters of work->run.model that are not zero, embeddings apart, where a stage of the chain pruned it
+// (active.c); NAN elsewhere, where the training's format says how many there are.
 bool stage_active_parameters(struct stage_work *work, double *active, struct error *error);
 // `evaluation` NULL: the stage has no loss, but results of its own.
 bool report_stage_done(struct stage_work *work, const struct evaluation *evaluation, const struct stage_number *numbers,

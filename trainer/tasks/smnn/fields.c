@@ -28,7 +28,8 @@ static const struct run_field fields[] = {
 };
 
 static const struct task_result results[] = {
-    RESULT_MEASURED(seconds, "s", "of the processor, for one solution, factorization included: the fastest of the repeats"),
+    RESULT_MEASURED(seconds, "s",
+                    "of the processor, for one solution, factorization included: the fastest of the repeats"),
     RESULT(operations, "", "block operations of one banded solution: factorizations, products, triangular solves"),
     RESULT(solution_error, "", "root mean squared distance of the solution from the exact one"),
     RESULT(difference, "", "dense: largest distance of the banded solution from it, over its largest magnitude"),
