@@ -51,9 +51,10 @@ static void check_columns(const struct spec *spec, const struct node *node, cons
     const char *name = i < law->column_count ? law->columns[i] : law->target;
     struct run_name known;
     if (run_name_find(spec, name, &known) || run_result_known(spec, name) || run_column_find(name)) continue;
-    node_error(node, diagnostics, run_name_nearest(spec, name, true),
-               "the law %s %s the column '%s', which no run has; a field under `fields` of the spec can bring it",
-               law->name, i < law->column_count ? "needs" : "predicts", name);
+    node_error(node, diagnostics,
+               "a custom trainer brings columns by `fields`; of a table: isoloss fit TABLE.csv --law NAME",
+               "the law %s %s the column '%s', which no run has", law->name,
+               i < law->column_count ? "needs" : "predicts", name);
   }
 }
 

@@ -38,6 +38,7 @@ check(code == 2 and err == "" and [item["ok"] for item in listed] == [True, Fals
       "check --json: one document, places as numbers", code, out, err)
 
 # Settings of fit entries, held against their laws: (entry, what is said, where in the entry)
+COLUMNS = "a custom trainer brings columns by `fields`; of a table: isoloss fit TABLE.csv --law NAME"
 ENTRIES = [
     ("{law: chinchilla, tie: bet=alpha}", "tie: the law chinchilla has no parameter 'bet'", "bet=", "did you mean 'beta'?"),
     ("{law: chinchilla, tie: [beta=alpha, beta=alfa]}", "no parameter 'alfa'", "alfa", "did you mean 'alpha'?"),
@@ -60,8 +61,8 @@ ENTRIES = [
     ("{law: effective-parameters, partial_pooling: eff, objective: lad}", "absolute values have none", "lad", None),
     ("{law: quartet, objective: 'student-t:4'}", "one scale of Student's t cannot be estimated", "'student", None),
     ("{law: chinchilla, contour: ['E,A', 'alhpa,A']}", "contour: the law chinchilla has no parameter 'alhpa'", "alhpa", "did you mean 'alpha'?"),
-    ("{law: domain-share}", "the law domain-share needs the column 'share', which no run has", "domain-share", "did you mean 'stage'?"),
-    ("{law: routed}", "the law routed needs the column 'num_experts', which no run has", "routed", None),
+    ("{law: domain-share}", "the law domain-share needs the column 'share', which no run has", "domain-share", COLUMNS),
+    ("{law: routed}", "the law routed needs the column 'num_experts', which no run has", "routed", COLUMNS),
     ("{law: chinchilla, contour: E}", "contour 'E' is not of the form NAME,NAME (alpha,beta)", "E}", None),
     ("{law: chinchilla, profile: [E, alhpa, all]}", "profile: the law chinchilla has no parameter 'alhpa'", "alhpa", "did you mean 'alpha'?"),
 ]
@@ -79,7 +80,8 @@ FORMATS = SMALL.replace("seed: [1, 2]", "format: [none, w4, w3, w2, 'sparse(0.5,
 write("entry.yaml", FORMATS + "fit:\n  - " + FINE + "\n  - power-sum\n")
 code, out, err = run("check", "entry.yaml")
 check((code, out, err) == (0, "10 runs, ok\n", ""), "check: settings of every form", code, out, err)
-write("entry.yaml", SMALL + "fields: {share: {type: number, default: 0.5}}\nfit:\n  - domain-share\n")
+write("entry.yaml", SMALL + "trainer: {command: [python3, train.py]}\nfields: {share: {type: number, default: 0.5}}\n"
+      "fit:\n  - domain-share\n")
 code, out, err = run("check", "entry.yaml")
 check((code, err) == (0, ""), "check: a field of the spec's own is a column", code, out, err)
 write("entry.yaml", SMALL + "fit: [{law: chinchila}, {law: mine.yaml, tie: b=c}]\n")
