@@ -11,5 +11,6 @@
 #include "base/json.h"
 #include "base/machine.h"
 #include "base/philox.h"
+#include "base/rate_schedule.h"
 #include "base/text.h"
 #include "base/threads.h"

@@ -8,6 +8,9 @@
 //   == != < <= > >=, a in [x, y, z], and or not (also && || !), condition ? a : b
 //   functions abs exp log log2 log10 sqrt tanh sin cos min max floor ceil round pow logsumexp sum mean
 //             (whoever evaluates may know more)
+//   sum_over(schedule, step, BODY): the sum of BODY over the pieces of a schedule of the learning rate (a text, see
+//             base/rate_schedule.h) up to a step. Within BODY piece.lr, piece.drop, piece.steps, piece.since and
+//             piece.area are of the piece; all other names are what they are outside.
 //
 // Parsing gives a tree and the list of names in it; the caller says what each name is by giving its value.
 #pragma once
@@ -50,6 +53,7 @@ enum expression_kind {
   EXPRESSION_OR,
   EXPRESSION_IN,         // first argument in the others
   EXPRESSION_CONDITION,  // condition, then, else
+  EXPRESSION_PIECE,      // text = "piece.lr", number = its enum rate_piece_field: within the body of a sum_over
   EXPRESSION_CALL,       // text = function name
 };
 
@@ -90,6 +94,10 @@ struct expression *expression_parse(struct arena *arena, const char *text, struc
 // needed, an unknown function, wrong number of arguments. Division by zero and the like give IEEE results.
 bool expression_evaluate(const struct expression *expression, const struct value *slots, struct value *result,
                          struct error *error);
+// The same of what a sum_over sums, for one of its pieces; the result must be a number.
+struct rate_piece;
+bool expression_number_of_piece(const struct expression *expression, const struct value *slots,
+                                const struct rate_piece *piece, double *result, struct error *error);
 // The same, and the result must be a number / is read as a condition.
 bool expression_number(const struct expression *expression, const struct value *slots, double *result,
                        struct error *error);
@@ -100,5 +108,9 @@ bool expression_condition(const struct expression *expression, const struct valu
 typedef const char *expression_spell(void *context, const char *name, const char *text, struct arena *arena);
 // Rewrites every text that is compared with a name by ==, != or in. `arena` must live as long as the expression.
 void expression_spell_texts(struct expression *expression, struct arena *arena, expression_spell *how, void *context);
+// Whether a node is a sum over a schedule; expression_evaluate and the programs of laws know these.
+bool expression_is_sum_over(const struct expression_node *node);
+// Whether something of a piece is in the node, outside the body of a sum_over.
+bool expression_has_piece(const struct expression_node *node);
 // The known functions, for "did you mean"; NULL-terminated.
 extern const char *const expression_functions[];

@@ -1,19 +1,22 @@
 // Evaluating expressions for one set of values.
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/expression.h"
+#include "base/rate_schedule.h"
 #include "base/text.h"
 
-const char *const expression_functions[] = {"abs", "exp",       "log", "log2", "log10", "sqrt", "tanh",
-                                            "sin", "cos",       "min", "max",  "floor", "ceil", "round",
-                                            "pow", "logsumexp", "sum", "mean", NULL};
+const char *const expression_functions[] = {"abs", "exp",       "log", "log2", "log10",    "sqrt", "tanh",
+                                            "sin", "cos",       "min", "max",  "floor",    "ceil", "round",
+                                            "pow", "logsumexp", "sum", "mean", "sum_over", NULL};
 
 struct evaluation {
   const struct expression *expression;
   const struct value *slots;
   struct error *error;
+  const struct rate_piece *piece;  // of the sum_over whose body is evaluated; NULL outside
 };
 
 static bool evaluate(const struct evaluation *run, const struct expression_node *node, struct value *result);
@@ -148,6 +151,56 @@ static bool call_many(const struct evaluation *run, const struct expression_node
   return true;
 }
 
+bool expression_is_sum_over(const struct expression_node *node) {
+  return node->kind == EXPRESSION_CALL && strcmp(node->text, "sum_over") == 0;
+}
+
+bool expression_has_piece(const struct expression_node *node) {
+  if (node->kind == EXPRESSION_PIECE) return true;
+  if (expression_is_sum_over(node)) return false;
+  for (int i = 0; i < node->count; i++)
+    if (expression_has_piece(node->arguments[i])) return true;
+  return false;
+}
+
+static bool sum_pieces(const struct evaluation *run, const struct expression_node *node,
+                       const struct rate_schedule *schedule, double step, double *sum) {
+  struct rate_piece *pieces = NULL;
+  size_t capacity = 0, count = rate_schedule_pieces(schedule, step, RATE_PIECE_SHARE, &pieces, &capacity);
+  struct evaluation inner = *run;
+  bool fine = true;
+  *sum = 0;
+  for (size_t i = 0; i < count && fine; i++) {
+    double value;
+    inner.piece = &pieces[i];
+    fine = evaluate_number(&inner, node->arguments[2], &value);
+    *sum += fine ? value : 0;
+  }
+  free(pieces);
+  return fine;
+}
+
+static bool evaluate_sum_over(const struct evaluation *run, const struct expression_node *node, struct value *result) {
+  if (run->piece) return fail(run, node, "a sum_over cannot be within another one");
+  if (node->count != 3)
+    return fail(run, node, "sum_over takes a schedule, a step and what is to be summed, not %d argument%s", node->count,
+                node->count == 1 ? "" : "s");
+  struct value text;
+  double step, sum = 0;
+  if (!evaluate(run, node->arguments[0], &text) || !evaluate_number(run, node->arguments[1], &step)) return false;
+  if (text.kind != VALUE_TEXT) return fail(run, node, "the first argument of sum_over is no text of a schedule");
+  struct arena arena = {0};
+  struct rate_schedule schedule;
+  bool fine = rate_schedule_parse(&arena, text.text, &schedule, run->error);
+  if (!fine) error_context(run->error, "the schedule");
+  if (fine && !(step >= 0 && step <= schedule.end))
+    fine = fail(run, node, "step %g is beyond the schedule, which has %g steps", step, schedule.end);
+  fine = fine && sum_pieces(run, node, &schedule, floor(step), &sum);
+  arena_free(&arena);
+  *result = number_value(sum);
+  return fine;
+}
+
 static bool evaluate_call(const struct evaluation *run, const struct expression_node *node, struct value *result) {
   const char *name = node->text;
   if (!known_function(name)) {
@@ -160,6 +213,7 @@ static bool evaluate_call(const struct evaluation *run, const struct expression_
   }
   bool many = strcmp(name, "min") == 0 || strcmp(name, "max") == 0 || strcmp(name, "sum") == 0 ||
               strcmp(name, "mean") == 0 || strcmp(name, "logsumexp") == 0;
+  if (expression_is_sum_over(node)) return evaluate_sum_over(run, node, result);
   int wanted = strcmp(name, "pow") == 0 ? 2 : 1;
   if (many ? node->count < 1 : node->count != wanted)
     return fail(run, node, "%s takes %s%d argument%s, not %d", name, many ? "at least " : "", wanted,
@@ -272,6 +326,10 @@ static bool evaluate(const struct evaluation *run, const struct expression_node 
     case EXPRESSION_CONDITION:
       if (!evaluate_truth(run, node->arguments[0], &truth)) return false;
       return evaluate(run, node->arguments[truth ? 1 : 2], result);
+    case EXPRESSION_PIECE:
+      if (!run->piece) return fail(run, node, "%s has a value only within sum_over(schedule, step, ...)", node->text);
+      *result = number_value(rate_piece_value(run->piece, (enum rate_piece_field)node->number));
+      return true;
     case EXPRESSION_CALL:
       return evaluate_call(run, node, result);
   }
@@ -280,15 +338,20 @@ static bool evaluate(const struct evaluation *run, const struct expression_node 
 
 bool expression_evaluate(const struct expression *expression, const struct value *slots, struct value *result,
                          struct error *error) {
-  return evaluate(&(struct evaluation){expression, slots, error}, expression->root, result);
+  return evaluate(&(struct evaluation){expression, slots, error, NULL}, expression->root, result);
 }
 
 bool expression_number(const struct expression *expression, const struct value *slots, double *result,
                        struct error *error) {
-  return evaluate_number(&(struct evaluation){expression, slots, error}, expression->root, result);
+  return evaluate_number(&(struct evaluation){expression, slots, error, NULL}, expression->root, result);
+}
+
+bool expression_number_of_piece(const struct expression *expression, const struct value *slots,
+                                const struct rate_piece *piece, double *result, struct error *error) {
+  return evaluate_number(&(struct evaluation){expression, slots, error, piece}, expression->root, result);
 }
 
 bool expression_condition(const struct expression *expression, const struct value *slots, bool *result,
                           struct error *error) {
-  return evaluate_truth(&(struct evaluation){expression, slots, error}, expression->root, result);
+  return evaluate_truth(&(struct evaluation){expression, slots, error, NULL}, expression->root, result);
 }

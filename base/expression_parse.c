@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/expression.h"
+#include "base/rate_schedule.h"
 #include "base/text.h"
 
 enum {
@@ -226,6 +227,20 @@ static struct expression_node **parse_list(struct parser *parser, const char *cl
   return advance(parser) ? list : NULL;
 }
 
+// What a sum_over sums, of its pieces.
+static struct expression_node *piece_node(struct parser *parser, const char *written, int offset) {
+  int field = 0;
+  while (field < PIECE_FIELDS && strcmp(written + strlen("piece."), rate_piece_fields[field]) != 0) field++;
+  if (field == PIECE_FIELDS)
+    return fail_at(parser, offset, "a piece of a schedule has steps, lr, drop, since and area, no '%s'",
+                   written + strlen("piece."));
+  struct expression_node *node = node_make(parser, EXPRESSION_PIECE, offset, 0, NULL);
+  if (!node) return NULL;
+  node->text = written;
+  node->number = field;
+  return node;
+}
+
 static struct expression_node *parse_name(struct parser *parser) {
   struct token word = parser->token;
   bool backquoted = parser->source[word.offset] == '`';
@@ -239,6 +254,7 @@ static struct expression_node *parse_name(struct parser *parser) {
     if (node) node->text = written;
     return node;
   }
+  if (!backquoted && starts_with(written, "piece.")) return piece_node(parser, written, word.offset);
   const char *name = backquoted ? written : column_canonical(written), *index = NULL;
   bool quoted = false;
   if (at_sign(parser, "[")) {

@@ -202,6 +202,35 @@ double descend(struct workspace *workspace, double *x, const double *weight, int
   return value;
 }
 
+double descend_nearby(struct workspace *workspace, double *x, const double *weight, int iterations, double tolerance) {
+  static const double least = 1e-8, most = 1;
+  size_t size = (size_t)workspace->problem->free_count * sizeof *x;
+  double value = problem_evaluate(workspace, x, weight, WANT_INLIER), damping = least;
+  if (!isfinite(value)) return value;
+  for (int iteration = 0; iteration < iterations;) {
+    hold_at_bounds(workspace, x);
+    diagonal_scale(workspace->problem, x, workspace->matrix, workspace->scratch);
+    bool step = damped_step(workspace, x, workspace->matrix, workspace->scratch, damping);
+    double promised = step ? model_gain(workspace, workspace->matrix) : -1;
+    if (promised >= 0 && promised <= tolerance * value) return value;
+    iteration++;
+    double trial = INFINITY;
+    if (promised > 0) {
+      swap_trial(workspace);
+      trial = problem_evaluate(workspace, workspace->trial, weight, WANT_INLIER);
+      if (!(trial < value)) swap_trial(workspace);
+    }
+    if (trial < value) {
+      value = trial;
+      memcpy(x, workspace->trial, size);
+      damping = fmax(damping / 100, least);
+    } else if ((damping *= 100) > most) {
+      break;
+    }
+  }
+  return descend(workspace, x, weight, 100, tolerance);
+}
+
 // Largest |gradient| / magnitude over the coordinates that are free to move. A coordinate whose whole gradient could
 // not matter (its term has vanished) counts as stationary.
 static double stationarity(const struct workspace *workspace, const double *x, double value) {

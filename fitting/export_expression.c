@@ -168,7 +168,8 @@ static bool call(struct exporting *exporting, const struct expression_node *node
     if (python && strcmp(node->text, "log10") == 0) end = ", math.log10)";
     return all(exporting, node, python ? ones[i].python : ones[i].c, ", ", end, out);
   }
-  return error_set(exporting->error, EXIT_USAGE_ERROR, "the function %s cannot be exported", node->text);
+  return error_set(exporting->error, EXIT_USAGE_ERROR, "the function %s cannot be exported%s", node->text,
+                   expression_is_sum_over(node) ? ", except as latex" : "");
 }
 
 static bool is_text(const struct exporting *exporting, const struct expression_node *node) {

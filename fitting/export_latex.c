@@ -112,6 +112,8 @@ static bool latex_call(struct exporting *exporting, const struct expression_node
   if (strcmp(name, "pow") == 0) {
     return latex(exporting, a[0], LEVEL_ATOM, out) && braced(exporting, a[1], "^{", "}", out);
   }
+  if (expression_is_sum_over(node) && node->count == 3)  // of the pieces k up to the row's step
+    return braced(exporting, a[1], "\\sum_{k \\leq ", "} ", out) && latex(exporting, a[2], LEVEL_PRODUCT, out);
   bool known = false;
   for (int i = 0; operators[i]; i++) known |= strcmp(operators[i], name) == 0;
   if (strcmp(name, "log2") == 0 || strcmp(name, "log10") == 0)
@@ -220,6 +222,11 @@ static bool latex_inner(struct exporting *exporting, const struct expression_nod
     case EXPRESSION_NAME:
     case EXPRESSION_INDEXED:
       return latex_name(node, out);
+    case EXPRESSION_PIECE:
+      text_add(out, "\\mathrm{");
+      plain(node->text + strlen("piece."), strlen(node->text) - strlen("piece."), out);
+      text_add(out, "}_{k}");
+      return true;
     case EXPRESSION_NEGATE:
       text_char(out, '-');
       return latex(exporting, a[0], LEVEL_PRODUCT, out);

@@ -12,6 +12,9 @@ struct fit_stage {
   int *free, free_count;    // elements
   int *free_of;             // [element_count]
   struct program *program;
+  double *linear_residual;  // [row_count] at the minimum, and
+  double *linear_jacobian;  // [row_count][free_count]; NULL: the stage is not dear (fit_linear.c)
+  double row_cost;          // what a row takes to evaluate next to one of a law without sums over schedules
   double *target, *weight;  // [padded]
   double *row_scale;        // [row_count]; NULL: 1
   double *low, *high;       // [free_count]

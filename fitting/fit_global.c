@@ -237,7 +237,8 @@ void fit_check_globally(struct fit *fit, struct fit_stage *stage, struct workspa
           arena_format(&fit->result->arena, "%s%s%s", names, *names ? ", " : "", fit->elements[stage->free[i]].name);
   }
   c.axes = axes;
-  bool asked = fit->options->global_check, cheap = !fit->options->bare && axes == 1 && stage->row_count <= CHEAP_ROWS;
+  bool asked = fit->options->global_check,
+       cheap = !fit->options->bare && axes == 1 && (double)stage->row_count * stage->row_cost <= CHEAP_ROWS;
   if (!asked && !cheap) return;
   if (axes > AXES || stage->free_count > PROGRAM_LEAVES) {
     struct fit_global *out = add_check(fit);

@@ -108,6 +108,15 @@ struct refit {
   struct penalty penalty;
   struct workspace **spaces;  // [stage_count]
 };
+// Whether a stage's rows take so long to evaluate (sums over schedules) that resamples are descended from the minimum
+// of the law made linear at the fit's own, and not followed to the last digit.
+bool stage_is_dear(const struct fit_stage *stage);
+// fit_linear.c: the minimum of a problem whose law is linear about the stage's minimum, for other weights [padded] of
+// the rows, by reweighted least squares; x [free_count] is moved there from that minimum, within the bounds. False, and
+// x stays, where there is none. The first call for a stage computes its Jacobian; further ones may run side by side.
+void stage_linearize(struct arena *arena, struct fit_stage *stage);
+bool stage_linear_minimum(const struct fit_stage *stage, const struct problem *problem, const double *weight,
+                          double *x);
 struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads);
 // Fits every stage with refit->factor, from the minima that the search found. values gets a value an element (NAN for a
 // category without a row); all NAN, and false, when a stage keeps too few different rows.

@@ -5,8 +5,15 @@
 
 #include "fitting/fit_internal.h"
 
+bool stage_is_dear(const struct fit_stage *stage) {
+  static const double limit = 2e4;
+  return stage->row_cost > 1 && (double)stage->row_count * stage->row_cost > limit;
+}
+
 struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads) {
   struct refit *made = arena_array(arena, (size_t)threads, sizeof *made);
+  for (int s = 0; s < fit->stage_count; s++)
+    if (fit->stages[s].free_count && stage_is_dear(&fit->stages[s])) stage_linearize(arena, &fit->stages[s]);
   size_t n = (size_t)fit->element_count + 1, padded = 1;
   for (int s = 0; s < fit->stage_count; s++)
     if (fit->stages[s].free_count && fit->stages[s].program->padded > padded) padded = fit->stages[s].program->padded;
@@ -61,8 +68,11 @@ double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_
   double best = INFINITY;
   for (int k = 0; k <= stage->other_count; k++) {
     memcpy(refit->x, k ? stage->others[k - 1] : stage->x, n * sizeof *refit->x);
-    descend(workspace, refit->x, refit->weight, 100, 1e-8);
-    double value = polish(workspace, refit->x, refit->weight, 25).objective;
+    bool dear = stage->linear_jacobian != NULL;
+    if (dear && !k) stage_linear_minimum(stage, problem, refit->weight, refit->x);
+    double value = dear ? descend_nearby(workspace, refit->x, refit->weight, 10, 1e-9)
+                        : descend(workspace, refit->x, refit->weight, 100, 1e-8);
+    if (!dear) value = polish(workspace, refit->x, refit->weight, 25).objective;
     if (!(value < best)) continue;
     best = value;
     memcpy(refit->best, refit->x, n * sizeof *refit->x);

@@ -8,12 +8,17 @@
 #include "fitting/fit_internal.h"
 
 enum {
-  SCREEN_ROWS = 1024,  // larger tables are screened on as many rows
-  SMOOTH_ROWS = 4096,  // the minima of larger tables are smooth: only the best is worth a polish
-  PROMISING = 128,     // starts that are descended fully, at most
-  CHEAP = 4000,        // rows times coefficients up to which all of them are followed to the end
+  SCREEN_ROWS = 1024,      // larger tables are screened on as many rows
+  DEAR_SCREEN_ROWS = 256,  // the same of laws that sum over schedules
+  SMOOTH_ROWS = 4096,      // the minima of larger tables are smooth: only the best is worth a polish
+  PROMISING = 128,         // starts that are descended fully, at most
+  CHEAP = 4000,            // rows times coefficients up to which all of them are followed to the end
 };
 static const double NEAR_LOWEST = 1e-2, FINE_LIMIT = 2e5;
+
+// Rows, in the time that one of a law without sums takes.
+static double work_of(const struct fit_stage *stage) { return (double)stage->row_count * stage->row_cost; }
+static bool is_smooth(const struct fit_stage *stage) { return work_of(stage) > SMOOTH_ROWS; }
 
 struct search {
   struct fit *fit;
@@ -34,17 +39,18 @@ struct search {
 static bool thin_problem(struct search *search, struct problem *thin, struct error *error) {
   struct fit *fit = search->fit;
   const struct fit_stage *stage = search->stage;
+  size_t wanted = stage->row_cost > 1 ? DEAR_SCREEN_ROWS : SCREEN_ROWS;
   *thin = stage->problem;
   search->screen = thin;
-  if (stage->row_count <= SCREEN_ROWS) return true;
-  size_t *rows = arena_array(&fit->arena, SCREEN_ROWS, sizeof *rows), count = 0, step = stage->row_count / SCREEN_ROWS;
-  for (; count < SCREEN_ROWS; count++) {  // one row out of every `step`, at random
+  if (stage->row_count <= wanted) return true;
+  size_t *rows = arena_array(&fit->arena, wanted, sizeof *rows), count = 0, step = stage->row_count / wanted;
+  for (; count < wanted; count++) {  // one row out of every `step`, at random
     size_t offset = random_below(fit->options->seed, RANDOM_STREAM_STARTS, (uint64_t)1 << 32, count, step);
     rows[count] = count * step + offset;
   }
-  double *target = arena_array(&fit->arena, SCREEN_ROWS, sizeof *target);
-  double *weight = arena_array(&fit->arena, SCREEN_ROWS, sizeof *weight);
-  double *scale = stage->row_scale ? arena_array(&fit->arena, SCREEN_ROWS, sizeof *scale) : NULL;
+  double *target = arena_array(&fit->arena, wanted, sizeof *target);
+  double *weight = arena_array(&fit->arena, wanted, sizeof *weight);
+  double *scale = stage->row_scale ? arena_array(&fit->arena, wanted, sizeof *scale) : NULL;
   for (size_t i = 0; i < count; i++) {
     target[i] = stage->target[rows[i]];
     weight[i] = stage->weight[rows[i]];
@@ -109,11 +115,11 @@ static void settle_one(void *context, size_t place, int thread) {
 static void descend_promising(struct search *search, size_t promising, int threads) {
   const struct fit_stage *stage = search->stage;
   threads_each(promising, threads, descend_one, search);
-  if (stage->row_count > SMOOTH_ROWS) return;
+  if (is_smooth(stage)) return;
   for (int pass = 0; pass < 2; pass++) {
     search->lowest = INFINITY;
     for (size_t i = 0; i < promising; i++) search->lowest = fmin(search->lowest, search->polished[i].objective);
-    if (pass && (double)stage->row_count * search->free_count > FINE_LIMIT) return;
+    if (pass && work_of(stage) * search->free_count > FINE_LIMIT) return;
     threads_each(promising, threads, pass ? settle_one : polish_one, search);
   }
 }
@@ -133,7 +139,7 @@ static struct workspace **spaces_for(struct arena *arena, const struct problem *
 
 // Full descents as the size of the table allows.
 static size_t promising_count(const struct search *search) {
-  double work = (double)search->stage->row_count * (search->free_count + 4.0);
+  double work = work_of(search->stage) * (search->free_count + 4.0);
   double count = fmin(fmax(3e7 / work, 4), PROMISING);
   return (size_t)fmin(count, (double)search->starts.count);
 }
@@ -197,7 +203,7 @@ static void take_minima(struct search *search, size_t promising) {
   stage->same = arena_array(&fit->arena, promising + 1, sizeof *stage->same);
   workspace_use(search->spaces[0], &stage->problem);
   problem_evaluate(search->spaces[0], stage->x, NULL, WANT_REWEIGHTED);
-  bool smooth = stage->row_count > SMOOTH_ROWS;  // then no start is followed to the last digit
+  bool smooth = is_smooth(stage);  // then no start is followed to the last digit
   double last = stage->objective;
   for (size_t i = 0; i < promising; i++) {
     const struct polish_result *polished = &search->polished[places[i]];
@@ -247,7 +253,7 @@ static void leave_agreeing(struct search *search, const double *from) {
 static void settle_best(struct search *search) {
   struct fit_stage *stage = search->stage;
   bool valley = stage->agreeing <= 1 && stage->elsewhere > 0;
-  if ((stage->stationary && !valley) || (double)stage->row_count * search->free_count > FINE_LIMIT) return;
+  if ((stage->stationary && !valley) || work_of(stage) * search->free_count > FINE_LIMIT) return;
   size_t n = (size_t)search->free_count;
   double *x = arena_array(&search->fit->arena, n + 1, sizeof *x), before = stage->objective;
   memcpy(x, stage->x, n * sizeof *x);
@@ -276,7 +282,7 @@ static void second_opinion(struct search *search, const double *screened) {
   stage->trust_region_objective = stage->bfgs_objective = NAN;
   if (stage->problem.penalty) return;  // GSL's least squares know no priors
   if (problem_is_one_solve(&stage->problem) && problem_has_many_linear(&stage->problem)) return;  // no opinion matters
-  if ((double)stage->row_count * (double)n > 2e6) return;  // GSL holds the whole Jacobian
+  if (work_of(stage) * (double)n > (stage->row_cost > 1 ? 5e5 : 2e6)) return;  // GSL holds the whole Jacobian
   struct workspace *workspace = search->spaces[0];
   workspace_use(workspace, &stage->problem);
   double *x = arena_array(&search->fit->arena, n + 1, sizeof *x);
@@ -407,7 +413,7 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
     search.polished = arena_array(&fit->arena, promising, sizeof *search.polished);
     descend_promising(&search, promising, threads);
     take_minima(&search, promising);
-    if (stage->row_count > SMOOTH_ROWS) polish_best(&search);
+    if (is_smooth(stage)) polish_best(&search);
     second_opinion(&search, screened);
     fit_hop(fit, &fit->arena, stage, search.spaces);
     fit_check_globally(fit, stage, search.spaces);

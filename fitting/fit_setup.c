@@ -464,6 +464,7 @@ static bool make_stage(struct fit *fit, struct fit_stage *stage, struct error *e
   stage->program =
       program_compile(&fit->arena, fit->law, fit->table, rows, fit->elements, fit->element_count, fit->residual, error);
   if (!stage->program) return false;
+  stage->row_cost = program_row_cost(stage->program);
   stage_coordinates(fit, stage);
   stage_problem(fit, stage);
   return true;
@@ -485,6 +486,6 @@ bool fit_setup(struct fit *fit, struct error *error) {
 bool fit_is_small(const struct fit *fit) {
   static const double limit = 1e6;
   for (int s = 0; s < fit->stage_count; s++)
-    if ((double)fit->stages[s].row_count * fit->stages[s].free_count > limit) return false;
+    if ((double)fit->stages[s].row_count * fit->stages[s].row_cost * fit->stages[s].free_count > limit) return false;
   return true;
 }

@@ -192,6 +192,7 @@ double problem_evaluate(struct workspace *workspace, const double *x, const doub
   double objective = 0;
   struct block block;
   set_elements(workspace, x);
+  workspace->state->weight = weight;
   if (wanted != WANT_VALUE) {
     memset(workspace->gradient, 0, n * sizeof(double));
     memset(workspace->magnitude, 0, n * sizeof(double));
@@ -213,6 +214,7 @@ double problem_evaluate(struct workspace *workspace, const double *x, const doub
     add_plain_products(workspace, &block, wanted);
     add_indexed_products(workspace, &block, wanted);
   }
+  workspace->state->weight = NULL;
   if (problem->penalty && wanted != WANT_RELATIVE) objective += problem_penalty(workspace, wanted);
   return isfinite(objective) ? objective : INFINITY;
 }

@@ -153,6 +153,10 @@ void project_many(struct workspace *workspace, double value, double *x, double *
 // objective. Stops after `iterations`, or when twice running an iteration gains less than `tolerance` of the objective.
 double descend(struct workspace *workspace, double *x, const double *weight, int iterations, double tolerance);
 
+// The same from near the minimum, by the model of psi' instead, which few evaluations are enough for: until a step
+// promises to gain less than `tolerance` of the objective; where such steps gain nothing, the descent above goes on.
+double descend_nearby(struct workspace *workspace, double *x, const double *weight, int iterations, double tolerance);
+
 // The same from orthogonal factors of the Jacobian, linear coefficients solved at every step: for minima at the end of
 // valleys so narrow that the normal equations no longer tell the way along them. Slower; stops when nothing is gained.
 double descend_finely(struct workspace *workspace, double *x, const double *weight, int iterations);

@@ -31,7 +31,8 @@ static bool find_parameters(struct builder *builder, const struct expression_nod
   bool found = (node->kind == EXPRESSION_NAME || node->kind == EXPRESSION_INDEXED) &&
                law_find_parameter(builder->law, node->text) >= 0;
   for (int i = 0; i < node->count; i++) found |= find_parameters(builder, node->arguments[i]);
-  *builder_facts(builder, node) = (struct facts){.node = node, .has_parameter = found};
+  *builder_facts(builder, node) =
+      (struct facts){.node = node, .has_parameter = found, .has_piece = expression_has_piece(node)};
   return found;
 }
 
@@ -84,21 +85,26 @@ int builder_constant(struct builder *builder, double value) {
   return reg;
 }
 
+bool builder_is_outside(const struct builder *builder, const struct expression_node *node) {
+  return builder->outer && !builder_facts(builder, node)->has_piece;
+}
+
 // Adds an instruction, or finds the one that does the same. Operands below 0 are errors passed on.
-int builder_emit(struct builder *builder, enum operation operation, int a, int b, int c, int count,
-                 const int *operands) {
+static int emit(struct builder *builder, enum operation operation, const struct program_sum *sum, int a, int b, int c,
+                int count, const int *operands) {
   struct program *program = builder->program;
   if (a < 0 || b < 0 || c < 0) return -1;
   for (int k = 0; k < count; k++)
     if (operands[k] < 0) return -1;
   for (int k = 0; k < program->instruction_count; k++) {
     const struct instruction *known = &program->instructions[k];
+    bool same_sum = !known->sum == !sum && (!sum || strcmp(known->sum->key, sum->key) == 0);
     if (known->operation == operation && known->a == a && known->b == b && known->c == c && known->count == count &&
-        (!count || memcmp(known->operands, operands, (size_t)count * sizeof *operands) == 0))
+        same_sum && (!count || memcmp(known->operands, operands, (size_t)count * sizeof *operands) == 0))
       return known->out;
   }
-  struct instruction made = {.operation = operation, .a = a, .b = b, .c = c, .count = count};
-  made.out = new_registers(builder, 1 + count, NULL);
+  struct instruction made = {.operation = operation, .a = a, .b = b, .c = c, .count = count, .sum = sum};
+  made.out = new_registers(builder, operation == OPERATION_SOFTPLUS ? 2 : 1 + count, NULL);
   if (made.out < 0) return -1;
   if (program->instruction_count == builder->instruction_capacity) {
     int capacity = 2 * builder->instruction_capacity + 16;
@@ -118,9 +124,22 @@ int builder_emit(struct builder *builder, enum operation operation, int a, int b
     program->active[made.out] = program->active[a] || program->active[b] || program->active[c];
     builder->varies[made.out] = builder->varies[a] || builder->varies[b] || builder->varies[c];
   }
+  if (sum) {
+    builder->varies[made.out] = true;
+    made.number = program->sum_count++;
+  }
   made.uniform = !builder->varies[made.out];
   program->instructions[program->instruction_count++] = made;
   return made.out;
+}
+
+int builder_emit(struct builder *builder, enum operation operation, int a, int b, int c, int count,
+                 const int *operands) {
+  return emit(builder, operation, NULL, a, b, c, count, operands);
+}
+
+int builder_emit_sum(struct builder *builder, const struct program_sum *sum, int count, const int *operands) {
+  return emit(builder, OPERATION_SUM, sum, operands[0], operands[0], operands[0], count, operands);
 }
 
 int builder_emit_one(struct builder *builder, enum operation operation, int a) {
@@ -155,6 +174,20 @@ static int add_leaf(struct builder *builder, const char *key, int element, const
   program->leaves = arena_grow(builder->arena, program->leaves, (size_t)program->leaf_count,
                                (size_t)program->leaf_count + 1, sizeof *program->leaves);
   program->leaves[program->leaf_count++] = (struct leaf){.reg = reg, .element = element, .index = index};
+  return reg;
+}
+
+int builder_input(struct builder *builder, int outer) {
+  if (outer < 0) return -1;
+  const struct program *rows = builder->outer->program;
+  if (rows->constant[outer]) return builder_constant(builder, rows->constants[outer]);
+  const char *key = arena_format(builder->arena, "input %d", outer);
+  int known = find_key(builder, key);
+  if (known >= 0) return known;
+  int number = builder->program->leaf_count, reg = add_leaf(builder, key, number, NULL);
+  if (reg < 0) return -1;
+  builder->program->active[reg] = rows->active[outer];
+  builder->inputs[number] = outer;
   return reg;
 }
 
@@ -214,6 +247,14 @@ static void node_key(struct text *out, const struct expression_node *node) {
   text_char(out, ')');
 }
 
+const char *builder_node_key(const struct builder *builder, const struct expression_node *node) {
+  struct text text = {0};
+  node_key(&text, node);
+  const char *key = arena_string(builder->arena, text_string(&text));
+  text_free(&text);
+  return key;
+}
+
 int builder_column(struct builder *builder, const char *key, const double *data) {
   int reg = new_registers(builder, 1, key);
   if (reg < 0) return -1;
@@ -226,10 +267,7 @@ int builder_column(struct builder *builder, const char *key, const double *data)
 int builder_data(struct builder *builder, const struct expression_node *node) {
   if (node->kind == EXPRESSION_NUMBER) return builder_constant(builder, node->number);
   struct program *program = builder->program;
-  struct text text = {0};
-  node_key(&text, node);
-  const char *key = arena_string(builder->arena, text_string(&text));
-  text_free(&text);
+  const char *key = builder_node_key(builder, node);
   int known = find_key(builder, key);
   if (known >= 0) return known;
   const struct expression *expression = expression_from_node(builder->arena, node);
@@ -240,13 +278,16 @@ int builder_data(struct builder *builder, const struct expression_node *node) {
   bool same = true;
   for (size_t i = 0; i < program->rows; i++) {
     table_slots(builder->table, expression, columns, builder->rows.rows[i], slots);
-    if (!expression_number(expression, slots, &data[i], builder->error)) {
+    bool fine = builder->pieces
+                    ? expression_number_of_piece(expression, slots, &builder->pieces[i], &data[i], builder->error)
+                    : expression_number(expression, slots, &data[i], builder->error);
+    if (!fine) {
       error_context(builder->error, "formula, row %s", builder->table->row_names[builder->rows.rows[i]]);
       return -1;
     }
     same &= data[i] == data[0];
   }
-  if (same && !expression->name_count) return builder_constant(builder, data[0]);
+  if (same && !expression->name_count && !builder->pieces) return builder_constant(builder, data[0]);
   for (size_t i = program->rows; i < program->padded; i++) data[i] = data[0];
   return builder_column(builder, key, data);
 }

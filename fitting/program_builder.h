@@ -17,6 +17,10 @@ struct builder {
   struct facts *facts;  // of every node of the formula, a hash table
   size_t facts_mask;
   struct error *error;
+  // Of the body of a sum over a schedule; NULL and 0 else.
+  struct builder *outer;            // of the rows that have the pieces
+  const struct rate_piece *pieces;  // [rows.count], next to rows.rows: the row that each is of
+  int *inputs;                      // registers of `outer` that the body's leaves read
 };
 
 // What is known of a value whatever the parameters are.
@@ -26,7 +30,7 @@ enum sign { SIGN_UNKNOWN, SIGN_NOT_NEGATIVE, SIGN_POSITIVE };
 // formula's length.
 struct facts {
   const struct expression_node *node;
-  bool has_parameter, sign_known;
+  bool has_parameter, has_piece, sign_known;
   enum sign sign;
 };
 
@@ -48,8 +52,20 @@ int builder_leaf(struct builder *builder, const struct expression_node *node);
 int builder_data(struct builder *builder, const struct expression_node *node);
 int builder_log_data(struct builder *builder, const struct expression_node *node);
 
+// Whether the node is the same for all pieces of a row: computed outside the sum whose body this builder makes.
+bool builder_is_outside(const struct builder *builder, const struct expression_node *node);
+// The register of a body that holds what register `outer` of the rows' program does.
+int builder_input(struct builder *builder, int outer);
+// A text that is the same for equal nodes only, in the arena.
+const char *builder_node_key(const struct builder *builder, const struct expression_node *node);
+// program_sum.c: the register of a sum over a schedule, whose body holds parameters.
+int builder_sum(struct builder *builder, const struct expression_node *node);
+// program_compile.c: the register of a node's value.
+int builder_value(struct builder *builder, const struct expression_node *node);
+
 // Adds an instruction of a, b and c, or of `count` operands, or finds the one that does the same.
 int builder_emit(struct builder *builder, enum operation operation, int a, int b, int c, int count,
                  const int *operands);
+int builder_emit_sum(struct builder *builder, const struct program_sum *sum, int count, const int *operands);
 int builder_emit_one(struct builder *builder, enum operation operation, int a);
 int builder_emit_two(struct builder *builder, enum operation operation, int a, int b);

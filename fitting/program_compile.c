@@ -55,8 +55,15 @@ static bool compile_terms(struct builder *builder, const struct expression_node 
   return registers[(*count)++] >= 0;
 }
 
-// log(sum exp) of any number of registers, in groups where there are many.
+static bool is_zero(const struct builder *builder, int reg) {
+  return builder->program->constant[reg] && builder->program->constants[reg] == 0;
+}
+
+// log(sum exp) of any number of registers, in groups where there are many. In a sum over a schedule 1 + exp(x) is what
+// most of the time goes into.
 static int emit_logsumexp(struct builder *builder, int *registers, size_t count) {
+  if (builder->outer && count == 2 && is_zero(builder, registers[0]))
+    return builder_emit_one(builder, OPERATION_SOFTPLUS, registers[1]);
   while (count > 1) {
     size_t groups = 0;
     for (size_t first = 0; first < count; first += TERM_LIMIT) {
@@ -89,6 +96,7 @@ static int chain(struct builder *builder, const struct expression_node *node, en
 
 // The logarithm of something that is positive.
 static int compile_log(struct builder *builder, const struct expression_node *node) {
+  if (builder_is_outside(builder, node)) return builder_input(builder, compile_log(builder->outer, node));
   if (!builder_has_parameter(builder, node)) return builder_log_data(builder, node);
   struct expression_node **arguments = node->arguments;
   bool sure = positive(builder, node);
@@ -153,6 +161,7 @@ static int compile_logsumexp(struct builder *builder, const struct expression_no
 }
 
 static int compile_call(struct builder *builder, const struct expression_node *node) {
+  if (expression_is_sum_over(node)) return builder_sum(builder, node);
   static const struct {
     const char *name;
     enum operation operation;
@@ -206,6 +215,7 @@ static int compile_value(struct builder *builder, const struct expression_node *
     error_set(builder->error, EXIT_USAGE_ERROR, "the text \"%s\" is where a number is needed", node->text);
     return -1;
   }
+  if (builder_is_outside(builder, node)) return builder_input(builder, compile_value(builder->outer, node));
   if (!builder_has_parameter(builder, node)) return builder_data(builder, node);
   if (node->kind == EXPRESSION_NAME || node->kind == EXPRESSION_INDEXED) {
     int leaf = builder_leaf(builder, node);
@@ -260,6 +270,8 @@ static int compile_value(struct builder *builder, const struct expression_node *
   error_set(builder->error, EXIT_USAGE_ERROR, "the formula cannot be compiled");
   return -1;
 }
+
+int builder_value(struct builder *builder, const struct expression_node *node) { return compile_value(builder, node); }
 
 // Each row's result times its scale, so that residuals, derivatives and objective are all in units of it.
 static int scaled_result(struct builder *builder) {

@@ -35,6 +35,7 @@ struct row_list {
   const size_t *rows;
   size_t count;
   const double *scale;  // [count]: multiplies a row's result; NULL: 1
+  bool every_step;      // sums over a schedule take every step by itself: slow, to say what pieces are off by
 };
 
 enum operation {
@@ -65,7 +66,19 @@ enum operation {
   OPERATION_AND,
   OPERATION_OR,
   OPERATION_SELECT,     // a ? b : c
+  OPERATION_SOFTPLUS,   // log(1 + exp(a)); its slope stands in the register after `out`
   OPERATION_LOGSUMEXP,  // of `operands`; its weights stand in the registers after `out`
+  OPERATION_SUM,        // over a schedule; the derivatives by `operands` stand in the registers after `out`
+};
+
+// A sum over the pieces of a schedule up to each row's step: a program of its own, whose rows are the pieces of all
+// rows. What is the same for all pieces of a row (parameters, its columns) is computed outside and read by its leaves.
+struct program_sum {
+  struct program *body;
+  size_t *first;    // [padded + 1]: where a row's pieces begin; each row's count is padded to PROGRAM_LANES
+  double *real;     // [body rows]: 1 for a piece, 0 for the padding
+  bool uniform;     // what the leaves read is the same for all rows
+  const char *key;  // the node, to find it again
 };
 
 struct instruction {
@@ -73,6 +86,8 @@ struct instruction {
   int out, a, b, c;
   int count, *operands;
   bool uniform;  // the same for every row: run once an evaluation
+  const struct program_sum *sum;
+  int number;  // of the sum, among those of the program
 };
 
 struct leaf {  // a register that holds a parameter
@@ -92,6 +107,7 @@ struct program {
   int instruction_count;
   struct leaf *leaves;
   int leaf_count;
+  int sum_count;
   int result;
   int element_count;
   bool *apart;  // [element_count]: of one leaf that is another element in every row; no other leaf reads them, so no
@@ -103,6 +119,9 @@ struct program_state {
   const double *elements;     // of program_begin; must stay alive
   double *values, *adjoints;  // [register_count][PROGRAM_BLOCK]
   const struct program *program;
+  struct program_state **sums;  // [sum_count]: of their bodies
+  double *inputs;               // [PROGRAM_LEAVES]: what a body's leaves read
+  const double *weight;         // [padded]: sums of rows of weight 0 are not wanted and are 0; NULL: all are wanted
 };
 
 // Compiles the law's formula for these rows of a table: the program gives the logarithm of the prediction
@@ -120,3 +139,13 @@ const double *program_forward(struct program_state *state, size_t row, size_t co
 // After program_forward of the same rows: the derivative of each row's result by leaf l is adjoint[l], which holds
 // `count` values.
 void program_backward(struct program_state *state, size_t row, size_t count, const double **adjoint);
+// The same of each row's result times seed[i].
+void program_backward_seeded(struct program_state *state, size_t row, size_t count, const double *seed,
+                             const double **adjoint);
+// How much a row costs to evaluate next to one of a law without sums over schedules: 1 and a share for each piece.
+double program_row_cost(const struct program *program);
+
+// program_sum.c: the sum of an instruction over the pieces of `count` rows from `row` on into y, and its derivatives by
+// the operands, whose values are x[k], into the blocks after y.
+void program_sum_forward(struct program_state *state, const struct instruction *run, const double *const *x, size_t row,
+                         size_t count, double *y);

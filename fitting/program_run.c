@@ -14,6 +14,11 @@ struct program_state *program_state_new(struct arena *arena, const struct progra
   for (int reg = 0; reg < program->register_count; reg++)
     for (int i = 0; program->constant[reg] && i < PROGRAM_BLOCK; i++)
       state->values[reg * PROGRAM_BLOCK + i] = program->constants[reg];
+  if (program->sum_count) state->sums = arena_array(arena, (size_t)program->sum_count, sizeof *state->sums);
+  if (program->sum_count) state->inputs = arena_array(arena, PROGRAM_LEAVES, sizeof *state->inputs);
+  for (int k = 0; k < program->instruction_count; k++)
+    if (program->instructions[k].sum)
+      state->sums[program->instructions[k].number] = program_state_new(arena, program->instructions[k].sum->body);
   return state;
 }
 
@@ -53,6 +58,15 @@ FOR_EVERY_MACHINE static void block_logsumexp(const double *const *x, int count,
   }
 }
 
+FOR_EVERY_MACHINE static void block_softplus(const double *restrict x, double *restrict y, double *restrict slope,
+                                             size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    double small = exp_one(x[i] < 0 ? x[i] : -x[i]), share = 1 / (1 + small);
+    y[i] = (x[i] > 0 ? x[i] : 0) + log_one(1 + small);
+    slope[i] = x[i] > 0 ? share : small * share;
+  }
+}
+
 FOR_EVERY_MACHINE static void forward_one(struct program_state *state, const struct instruction *run, size_t row,
                                           size_t n) {
   double *restrict y = state->values + (size_t)run->out * PROGRAM_BLOCK;
@@ -60,6 +74,12 @@ FOR_EVERY_MACHINE static void forward_one(struct program_state *state, const str
     const double *x[16];
     for (int k = 0; k < run->count; k++) x[k] = value_of(state, run->operands[k], row);
     block_logsumexp(x, run->count, y, y + PROGRAM_BLOCK, n);
+    return;
+  }
+  if (run->operation == OPERATION_SUM) {
+    const double *x[PROGRAM_LEAVES];
+    for (int k = 0; k < run->count; k++) x[k] = value_of(state, run->operands[k], row);
+    program_sum_forward(state, run, x, row, n, y);
     return;
   }
   const double *a = value_of(state, run->a, row), *b = value_of(state, run->b, row), *c = value_of(state, run->c, row);
@@ -84,6 +104,9 @@ FOR_EVERY_MACHINE static void forward_one(struct program_state *state, const str
       break;
     case OPERATION_LOG:
       block_log(a, y, n);
+      break;
+    case OPERATION_SOFTPLUS:
+      block_softplus(a, y, y + PROGRAM_BLOCK, n);
       break;
     case OPERATION_SQRT:
       for (size_t i = 0; i < n; i++) y[i] = sqrt(a[i]);
@@ -146,6 +169,7 @@ FOR_EVERY_MACHINE static void forward_one(struct program_state *state, const str
       for (size_t i = 0; i < n; i++) y[i] = a[i] != 0 ? b[i] : c[i];
       break;
     case OPERATION_LOGSUMEXP:
+    case OPERATION_SUM:
       break;  // above
   }
 }
@@ -205,7 +229,7 @@ FOR_EVERY_MACHINE static void backward_one(struct program_state *state, const st
   const struct program *program = state->program;
   const double *restrict g = state->adjoints + (size_t)run->out * PROGRAM_BLOCK;
   const double *y = state->values + (size_t)run->out * PROGRAM_BLOCK;
-  if (run->operation == OPERATION_LOGSUMEXP) {
+  if (run->operation == OPERATION_LOGSUMEXP || run->operation == OPERATION_SUM) {
     for (int k = 0; k < run->count; k++)
       if (program->active[run->operands[k]])
         backward_logsumexp(state->adjoints + (size_t)run->operands[k] * PROGRAM_BLOCK, g,
@@ -237,6 +261,9 @@ FOR_EVERY_MACHINE static void backward_one(struct program_state *state, const st
       break;
     case OPERATION_EXP:
       if (ga) add_product(ga, g, y, n);
+      break;
+    case OPERATION_SOFTPLUS:
+      if (ga) add_product(ga, g, y + PROGRAM_BLOCK, n);
       break;
     case OPERATION_LOG:
       for (size_t i = 0; ga && i < n; i++) ga[i] += g[i] == 0 ? 0 : g[i] / a[i];
@@ -286,16 +313,23 @@ FOR_EVERY_MACHINE static void backward_one(struct program_state *state, const st
     case OPERATION_AND:
     case OPERATION_OR:
     case OPERATION_LOGSUMEXP:
+    case OPERATION_SUM:
       break;
   }
 }
 
 void program_backward(struct program_state *state, size_t row, size_t count, const double **adjoint) {
+  double ones[PROGRAM_BLOCK];
+  for (size_t i = 0; i < PROGRAM_BLOCK; i++) ones[i] = 1;
+  program_backward_seeded(state, row, count, ones, adjoint);
+}
+
+void program_backward_seeded(struct program_state *state, size_t row, size_t count, const double *seed,
+                             const double **adjoint) {
   const struct program *program = state->program;
   for (int reg = 0; reg < program->register_count; reg++)
     if (program->active[reg]) memset(state->adjoints + (size_t)reg * PROGRAM_BLOCK, 0, count * sizeof(double));
-  double *seed = state->adjoints + (size_t)program->result * PROGRAM_BLOCK;
-  for (size_t i = 0; i < count; i++) seed[i] = 1;
+  memcpy(state->adjoints + (size_t)program->result * PROGRAM_BLOCK, seed, count * sizeof *seed);
   for (int k = program->instruction_count - 1; k >= 0; k--)
     if (program->active[program->instructions[k].out]) backward_one(state, &program->instructions[k], row, count);
   for (int l = 0; l < program->leaf_count; l++)

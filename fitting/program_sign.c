@@ -93,6 +93,7 @@ static enum sign find_sign(struct builder *builder, const struct expression_node
 }
 
 enum sign builder_sign(struct builder *builder, const struct expression_node *node) {
+  if (builder_is_outside(builder, node)) return builder_sign(builder->outer, node);
   struct facts *facts = builder_facts(builder, node);
   if (!facts->sign_known) {
     facts->sign = find_sign(builder, node);

@@ -273,6 +273,22 @@ static void mutations(void) {
   text_free(&text);
 }
 
+// Sums over schedules: 100 steps at 1e-3, then 100 that fall to 0 in equal parts.
+static void sums_over_schedules(void) {
+  CHECK_NEAR(number("sum_over('0:1e-3,100:1e-3,200:0', 200, piece.steps)"), 200, 1e-12);
+  CHECK_NEAR(number("sum_over('0:1e-3,100:1e-3,200:0', 150, piece.drop)"), 5e-4, 1e-15);
+  CHECK_NEAR(number("sum_over('0:1e-3,100:1e-3,200:0', 200, piece.lr * piece.steps)"), 0.1 + 1e-3 * 49.5, 1e-9);
+  CHECK_NEAR(number("sum_over('0:0,100:1e-3,200:1e-3', 200, piece.drop)"), 0, 0);
+  CHECK_NEAR(number("2 * sum_over('0:1,10:1', 10, piece.steps * tokens)"), 2 * 10 * 20000, 1e-6);
+  CHECK(strstr(failure("sum_over('0:1,10:1', 11, piece.steps)"), "step 11 is beyond the schedule, which has 10 steps"));
+  CHECK(strstr(failure("sum_over('0:1,10:x', 5, piece.steps)"), "the schedule: column 8: expected a learning rate"));
+  CHECK(strstr(failure("sum_over(3, 5, piece.steps)"), "no text of a schedule"));
+  CHECK(strstr(failure("sum_over('0:1,10:1', 5)"), "not 2 arguments"));
+  CHECK(strstr(failure("piece.lr + 1"), "only within sum_over"));
+  CHECK(strstr(failure("piece.rate + 1"), "no 'rate'"));
+  CHECK(strstr(failure("sum_over('0:1,10:1', 5, sum_over('0:1,10:1', 5, piece.lr))"), "within another"));
+}
+
 int main(void) {
   RUN(arithmetic);
   RUN(names);
@@ -283,5 +299,6 @@ int main(void) {
   RUN(evaluation_errors);
   RUN(limits);
   RUN(mutations);
+  RUN(sums_over_schedules);
   return check_end();
 }

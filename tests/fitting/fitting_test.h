@@ -56,6 +56,18 @@ static inline size_t make_columns_of(struct table *table, const struct made_colu
   return first + count;
 }
 
+// Adds the columns of laws of loss curves: points along runs of three schedules.
+static inline void make_schedules(struct table *table) {
+  static const char *const schedules[] = {"0:0,500:1e-3,8000:1e-4:cosine", "0:0,500:2e-3,6000:2e-3,8000:1e-4",
+                                          "0:0,300:5e-4,8000:5e-4"};
+  size_t step = table_add_number(table, "step", ROLE_UNKNOWN),
+         schedule = table_add_category(table, "schedule", ROLE_UNKNOWN);
+  for (size_t row = 0; row < table->row_count; row++) {
+    table->columns[step].numbers[row] = 600 + floor(7400 * random_uniform(3, 2, 0, row));
+    table_set_category(table, schedule, row, schedules[row % 3]);
+  }
+}
+
 static inline bool load_table(struct table *table, const char *path) {
   struct error error = {0};
   bool fine = table_read_csv(table, path, NULL, 0, &error);

@@ -35,6 +35,7 @@ static void make_table(struct table *table) {
   table_init(table, "made", ROWS);
   size_t made = make_columns_of(table, columns, sizeof columns / sizeof *columns, 0);
   make_columns_of(table, columns_of_tables, sizeof columns_of_tables / sizeof *columns_of_tables, made);
+  make_schedules(table);
   static const char *const names[] = {"format", "forward", "backward", "tune.format", "compression", "train.optimizer"};
   for (size_t c = 0; c < sizeof names / sizeof *names; c++) {
     size_t column = table_add_category(table, names[c], ROLE_UNKNOWN);

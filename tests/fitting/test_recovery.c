@@ -54,6 +54,8 @@ static const struct truth truths[] = {
     {"loss-state-bytes", "E=1.7,K=900,gamma=0.5", 0.003},
     {"selected-fraction", "E=1.7,K=0.2,gamma=0.5", 0.003},
     {"joint-learning-rate", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,c=0.03,k=0.005,p=-0.71,q=0.31", 0.003},
+    {"annealing", "L0=2.6,A=0.6,alpha=0.45,c=0.3", 0.003},
+    {"multi-power", "L0=3.04,A=0.525,alpha=0.508,B=363.8,c=2.066,beta=0.583,gamma=0.641", 0.0003},
 };
 
 static const char *const made_optimizers[] = {"adamw", "muon", "sgd"};
@@ -84,6 +86,7 @@ static void make_columns(struct table *table) {
   table_init(table, "made", ROWS);
   size_t made = make_columns_of(table, columns, sizeof columns / sizeof *columns, 0);
   make_columns_of(table, columns_of_tables, sizeof columns_of_tables / sizeof *columns_of_tables, made);
+  make_schedules(table);
   for (size_t c = 0; c < table->column_count; c++)
     for (size_t row = 0; row < ROWS; row += 3)
       if (starts_with(table->columns[c].name, "gmse")) table->columns[c].numbers[row] = 0;
