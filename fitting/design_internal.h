@@ -26,6 +26,20 @@ struct linear {
   bool *unidentified;  // [count]
   double condition;
 };
+// Makes `ones` the table with losses of 1 and the design one of it. design_close in either case; `ones` stays until
+// then.
+bool design_open(struct design *design, const struct law *law, const struct table *table, const struct fit_options *fit,
+                 const struct design_options *options, struct design_result *result, struct table *ones,
+                 struct error *error);
+void design_close(struct design *design);
+// Lists coefficients and derived quantities with their truths.
+void design_list_quantities(struct design *design);
+// E[psi'] and E[psi^2] of a row.
+void design_moments(const struct design *design, size_t row, double *slope, double *square);
+// log det of a covariance [n][n]: of the correlations and of the scales; INFINITY where it is not positive definite.
+double design_log_determinant(const double *covariance, size_t n, struct arena *arena);
+// The 95 % interval of a value with this standard error: of a positive one that of its logarithm.
+void design_interval(double value, double se, bool positive, double *low, double *high);
 // Sets the fit up at the truth: rows, coefficients, predictions, derived quantities. Counts the rows in the result.
 bool design_begin(struct design *design, struct error *error);
 // The derivative of each row's residual by every coefficient, [table rows][count]; rows of no stage are zero.
