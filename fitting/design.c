@@ -317,18 +317,18 @@ static bool linearise(struct design *design, struct error *error) {
   return true;
 }
 
-int design_target(const struct design *design, struct error *error) {
+int design_target(const struct design *design, const char *name, struct error *error) {
   const struct design_result *result = design->result;
   const char **names = memory_get((result->quantity_count + 1) * sizeof(char *));
   int found = -1;
   for (size_t q = 0; q < result->quantity_count; q++) {
     names[q] = result->quantities[q].name;
-    if (strcmp(names[q], design->options->target) == 0) found = (int)q;
+    if (strcmp(names[q], name) == 0) found = (int)q;
   }
   if (found < 0) {
     error_set(error, EXIT_USAGE_ERROR, "nothing that the law %s estimates here is called '%s'", design->law->name,
-              design->options->target);
-    error_hint(error, nearest_name(design->options->target, names, result->quantity_count), NULL);
+              name);
+    error_hint(error, nearest_name(name, names, result->quantity_count), NULL);
   }
   free(names);
   return found;

@@ -52,7 +52,7 @@ bool design_linear(const struct design *design, const double *jacobian, const in
 bool design_search(struct design *design, struct error *error);
 // Simulated fits; fills the quantities' columns.
 bool design_simulate(struct design *design, struct error *error);
-// The index of the target among the quantities, or -1 with an error.
-int design_target(const struct design *design, struct error *error);
+// The index of the quantity of this name, or -1 with an error.
+int design_target(const struct design *design, const char *name, struct error *error);
 // Standard error of quantity q under a covariance.
 double design_error_of(const struct design *design, const struct linear *linear, size_t quantity);

@@ -297,7 +297,7 @@ static bool set_target(struct choosing *c, struct error *error) {
   double *gradient = arena_array(&design->arena, c->n + 1, sizeof *gradient), size = 0;
   c->target = -1;
   if (c->next->target) {
-    c->target = design_target(design, error);
+    c->target = design_target(design, c->next->target, error);
     if (c->target < 0) return false;
     c->target_name = design->result->quantities[c->target].name;
     const double *of = (size_t)c->target < c->n ? NULL : design->gradients + ((size_t)c->target - c->n) * c->n;
