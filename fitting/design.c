@@ -213,7 +213,7 @@ static bool is_positive_derived(const struct law *law, const char *name) {
   return false;
 }
 
-static void list_quantities(struct design *design) {
+void design_list_quantities(struct design *design) {
   struct design_result *result = design->result;
   size_t derived = design->fit_result.derived_count;
   result->coefficient_count = (size_t)design->count;
@@ -243,8 +243,7 @@ static void list_quantities(struct design *design) {
   }
 }
 
-// log det of the covariance: of the correlations and of the scales.
-static double log_determinant(const double *covariance, size_t n, struct arena *arena) {
+double design_log_determinant(const double *covariance, size_t n, struct arena *arena) {
   double *matrix = arena_array(arena, n * n + 1, sizeof *matrix), sum = 0;
   for (size_t i = 0; i < n; i++)
     for (size_t j = 0; j < n; j++)
@@ -285,6 +284,12 @@ static void list_pairs(struct design *design, const struct linear *linear) {
     }
 }
 
+void design_interval(double value, double se, bool positive, double *low, double *high) {
+  double half = 1.959963984540054 * se;
+  *low = positive ? value * exp(-half / value) : value - half;
+  *high = positive ? value * exp(half / value) : value + half;
+}
+
 static bool linearise(struct design *design, struct error *error) {
   struct design_result *result = design->result;
   size_t n = (size_t)design->count, rows = design->table->row_count;
@@ -299,70 +304,81 @@ static bool linearise(struct design *design, struct error *error) {
   for (size_t i = 0; i < n; i++) all &= !linear.unidentified[i];
   result->covariance = linear.covariance;
   result->condition = linear.condition;
-  result->log_determinant = all ? log_determinant(linear.covariance, n, &design->arena) : INFINITY;
+  result->log_determinant = all ? design_log_determinant(linear.covariance, n, &design->arena) : INFINITY;
   for (size_t q = 0; q < result->quantity_count; q++) {
     struct design_quantity *quantity = &result->quantities[q];
     quantity->linear_se = design_error_of(design, &linear, q);
-    double half = 1.959963984540054 * quantity->linear_se, truth = quantity->truth;
+    double truth = quantity->truth;
     quantity->positive &= truth > 0;
-    quantity->linear_low = quantity->positive ? truth * exp(-half / truth) : truth - half;
-    quantity->linear_high = quantity->positive ? truth * exp(half / truth) : truth + half;
+    design_interval(truth, quantity->linear_se, quantity->positive, &quantity->linear_low, &quantity->linear_high);
     quantity->relative_width = (quantity->linear_high - quantity->linear_low) / fabs(truth);
   }
   list_pairs(design, &linear);
   return true;
 }
 
-int design_target(const struct design *design, struct error *error) {
+int design_target(const struct design *design, const char *name, struct error *error) {
   const struct design_result *result = design->result;
   const char **names = memory_get((result->quantity_count + 1) * sizeof(char *));
   int found = -1;
   for (size_t q = 0; q < result->quantity_count; q++) {
     names[q] = result->quantities[q].name;
-    if (strcmp(names[q], design->options->target) == 0) found = (int)q;
+    if (strcmp(names[q], name) == 0) found = (int)q;
   }
   if (found < 0) {
     error_set(error, EXIT_USAGE_ERROR, "nothing that the law %s estimates here is called '%s'", design->law->name,
-              design->options->target);
-    error_hint(error, nearest_name(design->options->target, names, result->quantity_count), NULL);
+              name);
+    error_hint(error, nearest_name(name, names, result->quantity_count), NULL);
   }
   free(names);
   return found;
 }
 
-bool design_run(const struct law *law, const struct table *table, const struct fit_options *fit,
-                const struct design_options *options, struct design_result *result, struct error *error) {
+bool design_open(struct design *design, const struct law *law, const struct table *table, const struct fit_options *fit,
+                 const struct design_options *options, struct design_result *result, struct table *ones,
+                 struct error *error) {
   static const struct fit_options none = {.bootstrap = 0};
-  double started = clock_seconds();
-  char objective[OBJECTIVE_TEXT];
   *result = (struct design_result){.noise = options->noise, .log_determinant = NAN};
-  struct table ones = *table;  // losses are not known yet: a column of ones, so that no row is excluded for its loss
-  struct design design = {
-      .law = law, .table = &ones, .fit_options = fit ? fit : &none, .options = options, .result = result};
+  *ones = *table;  // losses are not known yet: a column of ones, so that no row is excluded for its loss
+  *design = (struct design){
+      .law = law, .table = ones, .fit_options = fit ? fit : &none, .options = options, .result = result};
   int target = table_find(table, law->target);
-  ones.columns = arena_array(&design.arena, table->column_count + 1, sizeof *ones.columns);
-  memcpy(ones.columns, table->columns, table->column_count * sizeof *ones.columns);
+  ones->columns = arena_array(&design->arena, table->column_count + 1, sizeof *ones->columns);
+  memcpy(ones->columns, table->columns, table->column_count * sizeof *ones->columns);
   if (target < 0) {
-    target = (int)ones.column_count++;
-    ones.columns[target] = (struct table_column){.name = law->target, .original = law->target, .role = ROLE_OUTCOME};
+    target = (int)ones->column_count++;
+    ones->columns[target] = (struct table_column){.name = law->target, .original = law->target, .role = ROLE_OUTCOME};
   }
-  ones.columns[target].kind = COLUMN_NUMBER;
-  ones.columns[target].numbers = arena_array(&design.arena, table->row_count + 1, sizeof(double));
-  for (size_t row = 0; row < table->row_count; row++) ones.columns[target].numbers[row] = 1;
+  ones->columns[target].kind = COLUMN_NUMBER;
+  ones->columns[target].numbers = arena_array(&design->arena, table->row_count + 1, sizeof(double));
+  for (size_t row = 0; row < table->row_count; row++) ones->columns[target].numbers[row] = 1;
   result->law = arena_string(&result->arena, law->name);
   result->source = arena_string(&result->arena, table->source);
-  bool fine = design_begin(&design, error);
+  return design_begin(design, error);
+}
+
+void design_close(struct design *design) {
+  arena_free(&design->fit.arena);
+  arena_free(&design->fit_result.arena);
+  arena_free(&design->arena);
+}
+
+bool design_run(const struct law *law, const struct table *table, const struct fit_options *fit,
+                const struct design_options *options, struct design_result *result, struct error *error) {
+  double started = clock_seconds();
+  char objective[OBJECTIVE_TEXT];
+  struct table ones;
+  struct design design;
+  bool fine = design_open(&design, law, table, fit, options, result, &ones, error);
   if (fine) {
     objective_text(design.fit.objective, objective);
     result->objective = arena_string(&result->arena, objective);
-    list_quantities(&design);
+    design_list_quantities(&design);
     fine = linearise(&design, error);
   }
   if (fine && options->repeats > 0) fine = design_simulate(&design, error);
   if (fine && options->target) fine = design_search(&design, error);
-  arena_free(&design.fit.arena);
-  arena_free(&design.fit_result.arena);
-  arena_free(&design.arena);
+  design_close(&design);
   result->seconds = clock_seconds() - started;
   return fine;
 }

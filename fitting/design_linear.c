@@ -77,8 +77,7 @@ static void moments_of(struct objective objective, double s, double *slope, doub
   integrate(objective, s, 0.5 * (low + high), slope, square);
 }
 
-// E[psi'] and E[psi^2] of a row.
-static void moments(const struct design *design, size_t row, double *slope, double *square) {
+void design_moments(const struct design *design, size_t row, double *slope, double *square) {
   double s = design->noise[row], delta = design->fit.objective.delta, k = delta / s;
   const double phi0 = 0.3989422804014326779;
   switch (design->fit.objective.kind) {
@@ -153,7 +152,7 @@ static bool stage_scores(const struct design *design, const struct fit_stage *st
     if (!include[row]) continue;
     double slope, square, weight = design->fit.row_weight[row];
     const double *J = jacobian + row * count;
-    moments(design, row, &slope, &square);
+    design_moments(design, row, &slope, &square);
     for (size_t i = 0; i < n; i++) {
       double Ji = J[design->place[stage->free[i]]];
       double scaled = include[row] * weight * slope * Ji;
@@ -198,7 +197,7 @@ bool design_linear(const struct design *design, const double *jacobian, const in
       for (size_t row = 0; row < rows; row++) {
         double slope, square;
         if (!include[row]) continue;
-        moments(design, row, &slope, &square);
+        design_moments(design, row, &slope, &square);
         sum += include[row] * square * linear->score[i * rows + row] * linear->score[j * rows + row];
       }
       linear->covariance[i * count + j] = sum;

@@ -161,7 +161,7 @@ static bool choose(struct design *whole, const struct candidate *candidates, siz
 
 bool design_search(struct design *design, struct error *error) {
   struct design_result *result = design->result;
-  int target = design_target(design, error);
+  int target = design_target(design, design->options->target, error);
   if (target < 0) return false;
   size_t count;
   struct candidate *candidates = candidates_of(design, &count);

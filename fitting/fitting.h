@@ -14,6 +14,7 @@
 #pragma once
 #include "fitting/compare.h"
 #include "fitting/design.h"
+#include "fitting/design_next.h"
 #include "fitting/export.h"
 #include "fitting/fit.h"
 #include "fitting/isoflop.h"

@@ -56,7 +56,7 @@ static bool check_arguments(const struct design_request *a, struct error *error)
       a->threads > 256)
     return error_set(error, EXIT_USAGE_ERROR,
                      "design: --bootstrap takes 0 to 10000 resamples, --starts and --threads are not negative");
-  return true;
+  return next_request_check(&a->next, a->target, error);
 }
 
 static void design(struct design_request *request, struct command_line *line, bool json) {
@@ -82,7 +82,7 @@ static void design(struct design_request *request, struct command_line *line, bo
 }
 
 void command_design(struct command_line *line) {
-  struct design_request a = {.repeats = 200, .bootstrap = -1, .stop_asked = &interrupted};
+  struct design_request a = {.repeats = 200, .bootstrap = -1, .next = {.limit = -1}, .stop_asked = &interrupted};
   bool json = false;
   const struct option options[] = {
       {"law", 'l', OPTION_TEXT, &a.law, "NAME", "only fits of this law or name, or this law where no entry has it"},
@@ -92,6 +92,12 @@ void command_design(struct command_line *line) {
       {"repeats", 'r', OPTION_INTEGER, &a.repeats, "N", "simulated fits (200)"},
       {"quick", 'q', OPTION_FLAG, &a.quick, NULL, "linearised intervals only, no simulated fit"},
       {"target", 't', OPTION_TEXT, &a.target, "QUANTITY", "which added run would lower its error most"},
+      {"next", 0, OPTION_FLAG, &a.next.asked, NULL, "the runs not done yet that say most for their FLOPs, in order"},
+      {"until", 0, OPTION_TEXT, &a.next.until, "WIDTH", "of --next: until the 95 % interval is so wide: 10%, 0.05"},
+      {"at", 0, OPTION_LIST, &a.next.at, "POINT", "of --next: for the loss at this point: N=1e9,D=2e10,format=w4a4"},
+      {"candidates", 0, OPTION_LIST, &a.next.candidates, "POINTS",
+       "of --next: among these, N=1e6..1e8:5log,D=1e8|1e9, not the spec's runs"},
+      {"limit", 0, OPTION_INTEGER, &a.next.limit, "N", "of --next: runs at most, 0 for all (20; with --until all)"},
       {"variant", 'v', OPTION_LIST, &a.variants, "PATH=VALUE", "compare with the spec changed so (repeatable)"},
       {"set", 0, OPTION_LIST, &a.choices.set, "PATH=VALUE", "give a field of base another value, in all (repeatable)"},
       {"preset", 0, OPTION_TEXT, &a.choices.preset, "NAME", "with what this preset changes, in all specs"},
@@ -106,7 +112,8 @@ void command_design(struct command_line *line) {
       "Draws the losses of the spec's runs from an assumed law with noise, makes the spec's fits on them, and again and\n"
       "again: bias, spread and coverage of every parameter and derived quantity, and what the sweep cannot tell apart.\n"
       "Several specs, or --variant, are compared: which is better for each quantity and over all. Nothing is trained.\n"
-      "Ctrl-C stops the simulation and prints what it has.",
+      "Ctrl-C stops the simulation and prints what it has. With --next nothing is simulated: the runs that are not done\n"
+      "are put in the order in which they gain most for their FLOPs, for all coefficients together, or for --target or --at.",
       1, INT_MAX, "one or more specs (.yaml)"};
   if (command_begin(line, &usage, options)) design(&a, line, json);
 }

@@ -77,7 +77,7 @@ static bool design_part(struct designs *designs, size_t number, const struct spe
   const char *name = part ? arena_format(&designs->arena, "%s[%s]", entry->name, part) : entry->name;
   struct follower follower = {a, name};
   struct fit_options fit = options_of(entry);
-  struct design_options options = {.repeats = a->quick ? 0 : (int)a->repeats,
+  struct design_options options = {.repeats = a->quick || a->next.asked ? 0 : (int)a->repeats,
                                    .starts = (int)a->starts,
                                    .bootstrap = (int)a->bootstrap,
                                    .target = a->target,
@@ -100,8 +100,12 @@ static bool design_part(struct designs *designs, size_t number, const struct spe
     options.extra_assumptions = made->truth.of_fit || designs->made_count > 0;
     choose_noise(a, made, &options);
     follow(&follower, 0, options.repeats);
+    if (a->next.asked) options.target = NULL;
     fine = design_run(&law, &table, &fit, &options, &made->result, error);
     designs->made_count++;
+    options.target = a->target;
+    if (fine && a->next.asked)
+      fine = next_runs_make(&made->next, &a->next, a->target, spec, entry, part, &law, &table, &fit, &options, error);
   }
   table_free(&table);
   law_free(&law);
@@ -151,7 +155,10 @@ bool designs_make(struct designs *designs, const struct design_request *request,
 }
 
 void designs_free(struct designs *designs) {
-  for (size_t m = 0; m < designs->made_count; m++) design_free(&designs->made[m].result);
+  for (size_t m = 0; m < designs->made_count; m++) {
+    design_free(&designs->made[m].result);
+    next_runs_free(&designs->made[m].next);
+  }
   for (size_t i = 0; i < designs->spec_count; i++) design_spec_close(&designs->specs[i]);
   arena_free(&designs->arena);
 }

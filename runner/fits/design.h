@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "runner/fits/design_specs.h"
+#include "runner/fits/next_runs.h"
 
 enum { DESIGN_LIMIT = 32 };  // specs and variants at once
 
@@ -13,6 +14,7 @@ struct design_request {
   struct spec_choices choices;                        // in all specs
   struct option_list variants;                        // PATH=VALUE: each spec once more with one of these
   bool quick;                                         // no simulated fits
+  struct next_request next;                           // which runs to make next
   // Called when a fit begins (done is 0) and now and then while it is simulated; may be NULL. A stop ends the
   // simulation; what is made then is fine.
   void (*progress)(void *context, const char *fit, int done, int repeats);
@@ -27,6 +29,7 @@ struct design_made {  // a design with what it was made from
   const char *noise_source;
   const char *left_out;  // what the entry has and its design knows nothing of: "priors"; or NULL
   struct design_result result;
+  struct next_runs next;  // where that is asked
 };
 
 struct designs {

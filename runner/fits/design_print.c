@@ -129,12 +129,17 @@ static void print_addition(const struct design_result *result, const char *targe
           digits(cheap->se_after, 3, e));
 }
 
-void design_print(const struct design_result *result, const char *fit, const struct design_truth *truth,
-                  const char *noise_source, const char *target, FILE *out) {
+void design_print_head(const struct design_result *result, const char *fit, const struct design_truth *truth,
+                       const char *noise_source, FILE *out) {
   char a[40];
   fprintf(out, "fit %s, law %s: %zu row%s, %s; noise %s in ln(loss) (%s); assumed: %s\n", fit, result->law,
           result->rows, result->rows == 1 ? "" : "s", result->objective, digits(result->noise, 3, a), noise_source,
           truth->source);
+}
+
+void design_print(const struct design_result *result, const char *fit, const struct design_truth *truth,
+                  const char *noise_source, const char *target, FILE *out) {
+  design_print_head(result, fit, truth, noise_source, out);
   if (result->repeats < 2)
     fprintf(out, "  linearised; no fit was made\n\n");
   else

@@ -5,6 +5,9 @@
 // One fit of one spec: intervals to expect, what cannot be separated, the run to add.
 void design_print(const struct design_result *result, const char *fit, const struct design_truth *truth,
                   const char *noise_source, const char *target, FILE *out);
+// The line above it: rows, noise, what is assumed.
+void design_print_head(const struct design_result *result, const char *fit, const struct design_truth *truth,
+                       const char *noise_source, FILE *out);
 void design_print_cost(const struct design_spec *spec, FILE *out);
 // Which of several designs of the same fit is better, per parameter and over all.
 void design_print_comparison(const struct design_result *results, const struct design_spec *specs, size_t count,

@@ -4,16 +4,23 @@
 #include <math.h>
 #include <string.h>
 
+#include "runner/plan/print.h"
+
 // ---- runs ----
 
-// Every run counts as done, with a loss that nothing reads.
-static bool finish_all(struct selection *selection, struct error *error) {
+// Every run counts as done, with a loss that nothing reads; what it is in truth is kept.
+static bool finish_all(struct design_spec *spec, struct error *error) {
+  struct selection *selection = &spec->selection;
   struct store_field fields[] = {{"state", store_text(run_state_name(RUN_DONE))}, {"loss", store_number(1)}};
   bool fine = store_begin(selection->store, error);
+  spec->states = arena_array(&selection->plan.arena, selection->plan.count + 1, sizeof *spec->states);
   for (size_t i = 0; i < selection->plan.count && fine; i++) {
     struct planned_run run;
+    struct run_outcome outcome;
     plan_run(&selection->plan, i, &run);
-    fine = store_run_update(selection->store, run.id, fields, 2, error);
+    fine = run_outcome_find(selection->store, run.id, &outcome, error);
+    spec->states[i] = outcome.state;
+    fine = fine && store_run_update(selection->store, run.id, fields, 2, error);
   }
   return fine && store_commit(selection->store, error);
 }
@@ -23,7 +30,7 @@ bool design_spec_open(struct design_spec *spec, const char *path, const char *la
   *spec = (struct design_spec){.label = label};
   if (!ends_with(path, ".yaml") && !ends_with(path, ".yml") && file_exists(path))
     return error_set(error, EXIT_USAGE_ERROR, "design: %s is no spec (.yaml)", path);
-  if (!selection_plan(&spec->selection, path, choices, error) || !finish_all(&spec->selection, error)) return false;
+  if (!selection_plan(&spec->selection, path, choices, error) || !finish_all(spec, error)) return false;
   struct plan *plan = &spec->selection.plan;
   plan_measure_speed(plan);
   spec->cost.runs = plan->count;

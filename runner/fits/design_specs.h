@@ -13,6 +13,7 @@ struct design_spec {
   struct selection selection;
   const char *label;  // "spec.yaml", "spec.yaml with model.layers=2"
   struct design_cost cost;
+  enum run_state *states;  // [selection.plan.count]: what the home's store says of each run
 };
 // False with an error; design_spec_close in either case.
 bool design_spec_open(struct design_spec *spec, const char *path, const char *label, const struct spec_choices *choices,

@@ -1,6 +1,7 @@
 // What designs say: for people, and as JSON.
 #include <string.h>
 
+#include "base/options.h"
 #include "runner/fits/design.h"
 #include "runner/fits/design_print.h"
 
@@ -19,8 +20,32 @@ static size_t same_fit(const struct designs *designs, const char *fit, struct de
   return count;
 }
 
+// isoloss run SPEC with the choices that the spec was opened with.
+static const char *call_of(const struct designs *designs, size_t number, struct arena *arena) {
+  const struct design_request *request = designs->request;
+  const struct spec_choices *choices = &request->choices;
+
+  const char **words = arena_array(arena, 2 * choices->set.count + 8, sizeof *words);
+  size_t count = 0, variant = number % (request->variants.count + 1);
+  words[count++] = designs->specs[number].selection.spec.path;
+  for (size_t i = 0; i < choices->set.count; i++) {
+    words[count++] = "--set";
+    words[count++] = choices->set.items[i];
+  }
+  if (variant) {
+    words[count++] = "--set";
+    words[count++] = request->variants.items[variant - 1];
+  }
+  if (choices->preset) {
+    words[count++] = "--preset";
+    words[count++] = choices->preset;
+  }
+  return command_for_shell(arena, "isoloss run", words, count);
+}
+
 void designs_print(const struct designs *designs, FILE *out) {
   struct design_result results[DESIGN_LIMIT];
+  struct arena arena = {0};
   size_t shown = SIZE_MAX;
   for (size_t m = 0; m < designs->made_count; m++) {
     const struct design_made *made = &designs->made[m];
@@ -29,7 +54,12 @@ void designs_print(const struct designs *designs, FILE *out) {
       design_print_cost(&designs->specs[made->spec], out);
       shown = made->spec;
     }
-    design_print(&made->result, made->fit, &made->truth, made->noise_source, designs->request->target, out);
+    if (designs->request->next.asked) {
+      design_print_head(&made->result, made->fit, &made->truth, made->noise_source, out);
+      next_runs_print(&made->next, call_of(designs, made->spec, &arena), out);
+    } else {
+      design_print(&made->result, made->fit, &made->truth, made->noise_source, designs->request->target, out);
+    }
     if (made->left_out) fprintf(out, "  without the %s of the entry: by the runs alone\n", made->left_out);
   }
   for (size_t m = 0; m < designs->made_count && designs->made[m].spec == 0; m++) {
@@ -38,6 +68,7 @@ void designs_print(const struct designs *designs, FILE *out) {
     fprintf(out, "\nfit %s: ", designs->made[m].fit);
     design_print_comparison(results, designs->specs, count, out);
   }
+  arena_free(&arena);
 }
 
 static void put_comparison(const struct designs *designs, size_t first, struct json_writer *writer) {
@@ -60,6 +91,7 @@ static void put_comparison(const struct designs *designs, size_t first, struct j
 }
 
 void designs_json(const struct designs *designs, struct json_writer *writer) {
+  struct arena arena = {0};
   json_object_begin(writer);
   json_key(writer, "designs");
   json_array_begin(writer);
@@ -76,6 +108,7 @@ void designs_json(const struct designs *designs, struct json_writer *writer) {
     json_key_number(writer, "flops", cost->flops);
     json_key_number(writer, "seconds", cost->seconds);
     design_json(&made->result, writer);
+    if (designs->request->next.asked) next_runs_json(&made->next, call_of(designs, made->spec, &arena), writer);
     json_object_end(writer);
   }
   json_array_end(writer);
@@ -84,4 +117,5 @@ void designs_json(const struct designs *designs, struct json_writer *writer) {
   for (size_t m = 0; m < designs->made_count && designs->made[m].spec == 0; m++) put_comparison(designs, m, writer);
   json_array_end(writer);
   json_object_end(writer);
+  arena_free(&arena);
 }
