@@ -28,7 +28,8 @@ static const struct run_field fields[] = {
 };
 
 static const struct task_result results[] = {
-    RESULT_MEASURED(seconds, "s", "of the processor, for one solution, factorization included: the fastest of the repeats"),
+    RESULT_MEASURED(seconds, "s",
+                    "of the processor, for one solution, factorization included: the fastest of the repeats"),
     RESULT(operations, "", "block operations of one banded solution: factorizations, products, triangular solves"),
     RESULT(solution_error, "", "root mean squared distance of the solution from the exact one"),
     RESULT(difference, "", "dense: largest distance of the banded solution from it, over its largest magnitude"),
@@ -58,6 +59,13 @@ static void counts(const void *settings, struct task_numbers *counts) {
   counts->steps = s->learn_steps ? (double)s->learn_steps : 1;
 }
 
+static const struct task_word words[] = {
+    {"loss", "mean squared error", "error", ""},
+    {"train_loss", "mean squared error", "error", ""},
+    {0},
+};
+
 const struct task task_smnn = {
-    TASK_TABLES, .help = "a layer that solves a differential equation by block-tridiagonal normal equations",
-    .version = 1, .resolve = resolve, .counts = counts};
+    TASK_TABLES,      .help = "a layer that solves a differential equation by block-tridiagonal normal equations",
+    .version = 1,     .resolve = resolve,
+    .counts = counts, .words = words};
