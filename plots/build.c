@@ -67,7 +67,8 @@ const char *level_label(struct arena *arena, const struct levels *levels, size_t
 }
 
 struct shade shade_of_runs(struct arena *arena, const struct plot_data *data) {
-  static const char *const titles[] = {"parameters", "tokens", "learning rate"};
+  struct measures words = words_of(data);
+  const char *const titles[] = {words.size.brief, words.length.brief, measure_of("train.lr", NULL).brief};
   static const enum figure_ticks ticks[] = {TICKS_COUNT, TICKS_COUNT, TICKS_PLAIN};
   struct shade shade = {0};
   for (int kind = 0; kind < 3; kind++) {
@@ -148,8 +149,36 @@ void drawing_end(struct drawing *drawing) {
   drawing->figure->panel_count = drawing->panel_count;
 }
 
-const char *parameters_label(const struct plot_data *data) {
-  return data->parameter_count ? data->parameter_count : "non-embedding parameters";
+struct measures words_of(const struct plot_data *data) {
+  return data->measures ? *data->measures : measures_of(NULL, "parameters", "loss");
+}
+
+struct figure_axis measure_axis(const struct measure *measure, enum figure_scale scale, enum figure_ticks ticks) {
+  return figure_axis(measure->name, measure->unit, scale, ticks);
+}
+
+struct figure_axis size_axis(const struct plot_data *data) {
+  struct measures words = words_of(data);
+  return measure_axis(&words.size, SCALE_LOG, TICKS_COUNT);
+}
+
+struct figure_axis outcome_axis(const struct plot_data *data) {
+  struct measures words = words_of(data);
+  return measure_axis(&words.outcome, SCALE_LOG, TICKS_PLAIN);
+}
+
+const char *against_title(struct arena *arena, const char *outcome, const char *other) {
+  char *title = arena_format(arena, "%s against %s", outcome, other);
+  bool column = strcspn(outcome, "._") < strlen(outcome);
+  if (!column && *title >= 'a' && *title <= 'z') *title = (char)(*title - 'a' + 'A');
+  return title;
+}
+
+bool of_losses(struct arena *arena, const struct plot_data *data, const char **nothing) {
+  struct measures words = words_of(data);
+  if (measure_is_loss(&words.outcome)) return true;
+  *nothing = arena_format(arena, "these are of %s, of which the lowest is not the best", words.outcome.name);
+  return false;
 }
 
 bool has_loss(const struct plot_run *run) { return isfinite(run->loss) && run->loss > 0; }

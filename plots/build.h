@@ -69,7 +69,16 @@ struct sample {
 size_t series_means(struct drawing *drawing, struct figure_series *series, struct sample *samples, size_t count);
 extern const char means_words[];  // for the caption of a figure with means
 
-const char *parameters_label(const struct plot_data *data);
+// What the data's numbers are called.
+struct measures words_of(const struct plot_data *data);
+// Axes, with the measure's name and unit.
+struct figure_axis measure_axis(const struct measure *measure, enum figure_scale scale, enum figure_ticks ticks);
+struct figure_axis size_axis(const struct plot_data *data);
+struct figure_axis outcome_axis(const struct plot_data *data);
+// "Loss against model size". Names of columns stay as they are: "boolean.accuracy against weights".
+const char *against_title(struct arena *arena, const char *outcome, const char *other);
+// False, with the reason in *nothing, where the outcome is no loss, so that the lowest is not the best.
+bool of_losses(struct arena *arena, const struct plot_data *data, const char **nothing);
 bool has_loss(const struct plot_run *run);
 // In a figure with a fit: neither fitted nor held out.
 bool outside_fit(const struct plot_data *data, const struct plot_run *run);

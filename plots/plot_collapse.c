@@ -76,6 +76,7 @@ bool plot_scaling_collapse(struct arena *arena, const struct plot_data *data, st
   struct plot_data collapsed = *data;
   size_t known = 0, curves = 0, left_out = 0;
   double highest = 1, lowest = 1;
+  if (!of_losses(arena, data, nothing)) return false;
   for (size_t i = 0; i < data->count; i++) {
     double below = loss_below(data, &data->runs[i]);
     runs[i] = data->runs[i];

@@ -148,6 +148,7 @@ bool plot_loss_vs_compute(struct arena *arena, const struct plot_data *data, str
     *nothing = data->fit ? "the law cannot be evaluated at N and D alone" : "there is no fit";
     return false;
   }
+  if (!of_losses(arena, data, nothing)) return false;
   for (size_t i = 0; i < data->count; i++) {
     const struct plot_run *run = &data->runs[i];
     if (!has_loss(run) || !(compute_of(run) > 0)) continue;
@@ -184,16 +185,19 @@ bool plot_loss_vs_compute(struct arena *arena, const struct plot_data *data, str
                    further);
   }
   drawing_end(&drawing);
-  figure->legend = by_format ? "format" : "parameters";
-  figure->x = figure_axis("training compute, 6ND", "FLOPs", SCALE_LOG, TICKS_POWER);
-  figure->y = figure_axis("validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
-  figure->title = "Loss against compute, and its frontier";
+  struct measures words = words_of(data);
+  struct measure compute = measure_of("flops_6nd", NULL);
+  figure->legend = by_format ? "format" : words.size.brief;
+  figure->x = measure_axis(&compute, SCALE_LOG, TICKS_POWER);
+  figure->y = outcome_axis(data);
+  figure->title =
+      arena_format(arena, "%s, and its frontier", against_title(arena, words.outcome.title, words.compute.title));
   figure->caption = arena_format(
       arena,
-      "Final validation loss of %zu runs%s. %s the loss at the best size for each compute by the fitted law (%s), dashed "
+      "Final %s of %zu runs%s. %s the loss at the best size for each compute by the fitted law (%s), dashed "
       "up to %.0f times the runs' compute.%s",
-      used, by_format ? "" : "; thin lines: the law at each size", by_format ? "Lines:" : "The line below them is",
-      data->fit->law, beyond,
+      words.outcome.name, used, by_format ? "" : "; thin lines: the law at each size",
+      by_format ? "Lines:" : "The line below them is", data->fit->law, beyond,
       bands ? arena_format(arena, " Shaded: the law's %g %% confidence%s.", 100 * data->fit->confidence,
                            by_format ? "" : " and, wider, where as many of new runs fall")
             : "");

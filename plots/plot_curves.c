@@ -1,4 +1,5 @@
 // Loss over training. Of many runs a figure shows the range at every number of tokens, and three runs of each shade.
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,13 +213,14 @@ bool plot_loss_curves(struct arena *arena, const struct plot_data *data, struct 
   for (size_t level = 0; level < levels; level++) free(members[level]);
   drawing_end(&drawing);
   figure->legend = curves.shade.title;
-  figure->x = figure_axis("training tokens", "", SCALE_LOG, TICKS_COUNT);
-  figure->y =
-      figure_axis(curves.only_training ? "training loss" : "validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
+  struct measures words = words_of(data);
+  const struct measure *shown = curves.only_training ? &words.training : &words.loss;
+  figure->x = measure_axis(&words.length, SCALE_LOG, TICKS_COUNT);
+  figure->y = measure_axis(shown, SCALE_LOG, TICKS_PLAIN);
   figure->title = "Loss curves";
   figure->caption =
-      arena_format(arena, "%s loss of %zu runs over the tokens seen, shaded by %s.%s",
-                   curves.only_training ? "Training" : "Validation", curves.drawn, curves.shade.title,
+      arena_format(arena, "%c%s of %zu runs over the %s seen, shaded by %s.%s", toupper(*shown->name), shown->name + 1,
+                   curves.drawn, words.length.brief, curves.shade.title,
                    curves.many ? " Each band is the range of all runs of its shade; the lines are the runs "
                                  "of it that ended lowest, in the middle and highest."
                                : "");

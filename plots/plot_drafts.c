@@ -98,7 +98,8 @@ static size_t plot_view(struct arena *arena, const struct plot_data *data, struc
 
 bool plot_drafts_vs_nodes(struct arena *arena, const struct plot_data *data, struct figure *figure,
                           const char **nothing) {
-  static const struct view view = {nodes_of, mu_of, false, TICKS_COUNT, TICKS_PLAIN, "mean entropy mu (nats)"};
+  struct measure mu = {"speculative.mu", NULL, "mean entropy mu", "mu", "mu", measure_of("speculative.mu", NULL).unit};
+  const struct view view = {nodes_of, mu_of, false, TICKS_COUNT, TICKS_PLAIN, measure_words(&mu, arena)};
   size_t means = 0, shown = plot_view(arena, data, figure, &view, &means);
   if (!shown) {
     *nothing = "no run grew draft trees on synthetic laws";
@@ -118,14 +119,15 @@ bool plot_drafts_vs_nodes(struct arena *arena, const struct plot_data *data, str
 
 bool plot_drafts_vs_size(struct arena *arena, const struct plot_data *data, struct figure *figure,
                          const char **nothing) {
-  static const struct view view = {size_of, tokens_of, true, TICKS_COUNT, TICKS_COUNT, "training tokens"};
+  struct measures words = words_of(data);
+  const struct view view = {size_of, tokens_of, true, TICKS_COUNT, TICKS_COUNT, words.length.name};
   size_t means = 0, shown = plot_view(arena, data, figure, &view, &means);
   if (!shown) {
     *nothing = "no run grew draft trees on a model's predictions";
     return false;
   }
-  figure->x = figure_axis(parameters_label(data), NULL, SCALE_LOG, view.ticks);
-  figure->title = "Accepted tokens against model size";
+  figure->x = size_axis(data);
+  figure->title = against_title(arena, "accepted tokens", words.size.title);
   figure->caption =
       arena_format(arena,
                    "Expected tokens that a verification step accepts of the best draft tree on a model's own "

@@ -5,22 +5,38 @@
 
 #include "plots/build.h"
 
-static bool has_prediction(const struct plot_run *run) {
-  return has_loss(run) && isfinite(run->predicted) && run->predicted > 0 && (run->fitted || run->held_out);
+static bool is_predicted(const struct plot_run *run) {
+  return isfinite(run->loss) && isfinite(run->predicted) && (run->fitted || run->held_out);
 }
 
-// Runs with a prediction, and the root mean square of their residuals in log loss: fitted and held out.
+// Residuals are relative, in the logarithm; where an outcome that took part is 0 or less they are differences.
+static bool are_absolute(const struct plot_data *data) {
+  for (size_t i = 0; i < data->count; i++)
+    if (is_predicted(&data->runs[i]) && !(data->runs[i].loss > 0)) return true;
+  return false;
+}
+
+static bool has_prediction(const struct plot_run *run, bool absolute) {
+  return is_predicted(run) && (absolute || (run->loss > 0 && run->predicted > 0));
+}
+
+static double residual_of(const struct plot_run *run, bool absolute) {
+  return absolute ? run->loss - run->predicted : log(run->loss / run->predicted);
+}
+
+// Runs with a prediction, and the root mean square of their residuals: fitted and held out.
 struct quality {
+  bool absolute;
   size_t fitted, held_out;
   double rms_fitted, rms_held_out, largest;
 };
 
 static bool measure(const struct plot_data *data, struct quality *quality, const char **nothing) {
-  *quality = (struct quality){0};
+  *quality = (struct quality){.absolute = are_absolute(data)};
   for (size_t i = 0; i < data->count; i++) {
     const struct plot_run *run = &data->runs[i];
-    if (!has_prediction(run)) continue;
-    double residual = log(run->loss / run->predicted);
+    if (!has_prediction(run, quality->absolute)) continue;
+    double residual = residual_of(run, quality->absolute);
     quality->largest = fmax(quality->largest, fabs(residual));
     if (run->held_out) {
       quality->held_out++;
@@ -39,10 +55,17 @@ static bool measure(const struct plot_data *data, struct quality *quality, const
   return data->fit && quality->fitted + quality->held_out > 0;
 }
 
-static const char *quality_words(struct arena *arena, const struct quality *q) {
+static const char *quality_words(struct arena *arena, const struct plot_data *data, const struct quality *q) {
+  struct measure outcome = words_of(data).outcome;
+  if (q->absolute)
+    return arena_format(
+        arena, "Residuals of %zu fitted runs have a root mean square of %.3g in %s%s; the largest is %.3g.", q->fitted,
+        q->rms_fitted, outcome.title,
+        q->held_out ? arena_format(arena, "; those of %zu held-out runs %.3g", q->held_out, q->rms_held_out) : "",
+        q->largest);
   const char *fitted =
-      arena_format(arena, "Residuals of %zu fitted runs have a root mean square of %.2f %% of the loss", q->fitted,
-                   100 * q->rms_fitted);
+      arena_format(arena, "Residuals of %zu fitted runs have a root mean square of %.2f %% of %s%s", q->fitted,
+                   100 * q->rms_fitted, measure_is_loss(&outcome) ? "the " : "", outcome.title);
   if (!q->held_out) return arena_format(arena, "%s; the largest is %.2f %%.", fitted, 100 * expm1(q->largest));
   return arena_format(arena, "%s; those of %zu held-out runs %.2f %%; the largest is %.2f %%.", fitted, q->held_out,
                       100 * q->rms_held_out, 100 * expm1(q->largest));
@@ -50,7 +73,7 @@ static const char *quality_words(struct arena *arena, const struct quality *q) {
 
 // Points grouped by format (when there are several) or shade; x and y by the function.
 static void put_groups(struct drawing *drawing, const struct plot_data *data, const struct shade *shade,
-                       const struct formats *formats, bool residuals) {
+                       const struct formats *formats, bool residuals, bool absolute) {
   bool by_format = formats->count > 1, any_held_out = false;
   size_t groups = by_format ? formats->count : shade->levels.count;
   const struct look *looks = format_looks(drawing->arena, formats->names, formats->count);
@@ -64,12 +87,13 @@ static void put_groups(struct drawing *drawing, const struct plot_data *data, co
         points->label = by_format ? formats->names[g] : level_label(drawing->arena, &shade->levels, g, shade->ticks);
       for (size_t i = 0; i < data->count; i++) {
         const struct plot_run *run = &data->runs[i];
-        if (!has_prediction(run) || run->held_out != (bool)held_out) continue;
+        if (!has_prediction(run, absolute) || run->held_out != (bool)held_out) continue;
         bool here =
             by_format ? strcmp(run->format, formats->names[g]) == 0 : level_of(&shade->levels, shade->values[i]) == g;
         if (!here) continue;
         if (residuals)
-          series_point(points, run->parameters, 100 * expm1(log(run->loss / run->predicted)));
+          series_point(points, run->parameters,
+                       absolute ? residual_of(run, true) : 100 * expm1(residual_of(run, false)));
         else
           series_point(points, run->predicted, run->loss);
         drawing_target(drawing, i, points, points->count - 1, 1);
@@ -88,22 +112,23 @@ bool plot_predicted_vs_observed(struct arena *arena, const struct plot_data *dat
                                 const char **nothing) {
   struct quality quality;
   if (!measure(data, &quality, nothing)) return false;
-  double *losses = arena_array(arena, 2 * data->count + 1, sizeof *losses), low = INFINITY, high = 0, least, most;
+  double *losses = arena_array(arena, 2 * data->count + 1, sizeof *losses), low = INFINITY, high = -INFINITY, least,
+         most;
   size_t count = 0;
   for (size_t i = 0; i < data->count; i++) {
-    if (!has_prediction(&data->runs[i])) continue;
+    if (!has_prediction(&data->runs[i], quality.absolute)) continue;
     losses[count++] = data->runs[i].loss;
     losses[count++] = data->runs[i].predicted;
   }
-  sizes_window(losses, count, &least, &most);
+  if (!quality.absolute) sizes_window(losses, count, &least, &most);
   for (size_t i = 0; i < count; i++) {
-    if (losses[i] < least || losses[i] > most) continue;
+    if (!quality.absolute && (losses[i] < least || losses[i] > most)) continue;
     low = fmin(low, losses[i]);
     high = fmax(high, losses[i]);
   }
-  double margin = fmax(0.05 * log(high / low), 0.005);
-  low *= exp(-margin);
-  high *= exp(margin);
+  double margin = quality.absolute ? fmax(0.05 * (high - low), 1e-6) : fmax(0.05 * log(high / low), 0.005);
+  low = quality.absolute ? low - margin : low * exp(-margin);
+  high = quality.absolute ? high + margin : high * exp(margin);
   struct shade shade = shade_of_runs(arena, data);
   struct formats formats = formats_of(arena, data);
   struct drawing drawing = {.arena = arena, .figure = figure};
@@ -113,15 +138,17 @@ bool plot_predicted_vs_observed(struct arena *arena, const struct plot_data *dat
   diagonal->thin = true;
   series_point(diagonal, low, low);
   series_point(diagonal, high, high);
-  put_groups(&drawing, data, &shade, &formats, false);
+  put_groups(&drawing, data, &shade, &formats, false, quality.absolute);
   drawing_end(&drawing);
   figure->legend = formats.count > 1 ? "format" : shade.title;
-  figure->x = figure_axis("predicted loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
-  figure->y = figure_axis("observed loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
+  struct measure outcome = words_of(data).outcome;
+  enum figure_scale scale = quality.absolute ? SCALE_LINEAR : SCALE_LOG;
+  figure->x = figure_axis(arena_format(arena, "predicted %s", outcome.brief), outcome.unit, scale, TICKS_PLAIN);
+  figure->y = figure_axis(arena_format(arena, "observed %s", outcome.brief), outcome.unit, scale, TICKS_PLAIN);
   figure->x.low = figure->y.low = low;
   figure->x.high = figure->y.high = high;
-  figure->title = "Predicted against observed loss";
-  figure->caption = arena_format(arena, "%s On the line the law is exact.", quality_words(arena, &quality));
+  figure->title = arena_format(arena, "Predicted against observed %s", outcome.title);
+  figure->caption = arena_format(arena, "%s On the line the law is exact.", quality_words(arena, data, &quality));
   return true;
 }
 
@@ -135,7 +162,7 @@ bool plot_residuals(struct arena *arena, const struct plot_data *data, struct fi
   for (size_t i = 0; i < data->count; i++) {
     runs[i] = data->runs[i];
     runs[i].parameters = 1;
-    if (!has_prediction(&data->runs[i])) continue;
+    if (!has_prediction(&data->runs[i], quality.absolute)) continue;
     low = fmin(low, data->runs[i].parameters);
     high = fmax(high, data->runs[i].parameters);
   }
@@ -151,8 +178,8 @@ bool plot_residuals(struct arena *arena, const struct plot_data *data, struct fi
            *above = arena_array(arena, 2, sizeof *above);
     x[0] = low / margin;
     x[1] = high * margin;
-    below[0] = below[1] = -100 * quality.rms_fitted;
-    above[0] = above[1] = 100 * quality.rms_fitted;
+    above[0] = above[1] = (quality.absolute ? 1 : 100) * quality.rms_fitted;
+    below[0] = below[1] = -above[0];
     struct figure_series *band = drawing_series(&drawing, MARK_BAND, 2);
     band->colour = (struct figure_colour){.palette = PALETTE_MUTED};
     band->count = 2;
@@ -165,7 +192,7 @@ bool plot_residuals(struct arena *arena, const struct plot_data *data, struct fi
   zero->thin = true;
   series_point(zero, low / margin, 0);
   series_point(zero, high * margin, 0);
-  put_groups(&drawing, data, &shade, &formats, true);
+  put_groups(&drawing, data, &shade, &formats, true, quality.absolute);
   if (quality.fitted > 1) {
     struct figure_series *entry = drawing_series(&drawing, MARK_BAND, 0);
     entry->label = "± rms of the fit";
@@ -173,13 +200,16 @@ bool plot_residuals(struct arena *arena, const struct plot_data *data, struct fi
   }
   drawing_end(&drawing);
   figure->legend = formats.count > 1 ? "format" : shade.title;
-  figure->x = figure_axis(parameters_label(data), "", SCALE_LOG, TICKS_COUNT);
+  figure->x = size_axis(data);
   figure->x.low = low / margin;
   figure->x.high = high * margin;
-  figure->y = figure_axis("observed over predicted − 1", "", SCALE_LINEAR, TICKS_PERCENT);
-  figure->title = "Residuals of the fit";
+  struct measure outcome = words_of(data).outcome;
+  figure->y = quality.absolute ? figure_axis("observed − predicted", outcome.unit, SCALE_LINEAR, TICKS_PLAIN)
+                               : figure_axis("observed over predicted − 1", "", SCALE_LINEAR, TICKS_PERCENT);
+  figure->title = measure_is_loss(&outcome) ? "Residuals of the fit"
+                                            : arena_format(arena, "Residuals of the fit: %s", outcome.title);
   figure->caption = arena_format(arena, "%s A slope or a bow would show that the law's form misses something.",
-                                 quality_words(arena, &quality));
+                                 quality_words(arena, data, &quality));
   return true;
 }
 

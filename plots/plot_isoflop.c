@@ -5,12 +5,9 @@
 
 #include "plots/build.h"
 
-static const char *size_label(const struct plot_isoflop *data) {
-  return data->parameter_count ? data->parameter_count : "parameters";
-}
-
 bool plot_isoflop_curves(struct arena *arena, const struct plot_isoflop *data, struct figure *figure) {
-  *figure = (struct figure){.name = "isoflop-curves", .title = "IsoFLOP curves", .legend = "FLOPs"};
+  *figure =
+      (struct figure){.name = "isoflop-curves", .title = "IsoFLOP curves", .legend = data->measures.compute.brief};
   double *flops = arena_array(arena, data->count + 1, sizeof *flops);
   size_t optima = 0, shown = 0;
   for (size_t b = 0; b < data->count; b++) {
@@ -44,8 +41,8 @@ bool plot_isoflop_curves(struct arena *arena, const struct plot_isoflop *data, s
   for (size_t b = 0; b < data->count; b++)
     if (!data->budgets[b].rejected) series_point(best, data->budgets[b].optimum, data->budgets[b].optimum_loss);
   drawing_end(&drawing);
-  figure->x = figure_axis(size_label(data), "", SCALE_LOG, TICKS_COUNT);
-  figure->y = figure_axis("loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
+  figure->x = measure_axis(&data->measures.size, SCALE_LOG, TICKS_COUNT);
+  figure->y = measure_axis(&data->measures.outcome, SCALE_LOG, TICKS_PLAIN);
   figure->caption =
       arena_format(arena,
                    "Loss against size at equal compute, one curve a budget. %zu of %zu budgets have their "
@@ -85,8 +82,8 @@ bool plot_isoflop_optima(struct arena *arena, const struct plot_isoflop *data, s
     for (int i = 0; i < 2; i++) series_point(line, ends[i], data->coefficient * pow(ends[i], data->exponent));
   }
   drawing_end(&drawing);
-  figure->x = figure_axis("training compute", "FLOPs", SCALE_LOG, TICKS_POWER);
-  figure->y = figure_axis(size_label(data), "", SCALE_LOG, TICKS_COUNT);
+  figure->x = measure_axis(&data->measures.compute, SCALE_LOG, TICKS_POWER);
+  figure->y = measure_axis(&data->measures.size, SCALE_LOG, TICKS_COUNT);
   figure->caption = arena_format(arena,
                                  "The compute-optimal size of %zu budgets, with intervals over copies of the "
                                  "losses with seed noise.",

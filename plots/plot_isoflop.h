@@ -16,7 +16,7 @@ struct plot_isoflop {
   const struct plot_isoflop_budget *budgets;
   size_t count;
   double coefficient, exponent;  // N* = coefficient C^exponent; NAN: no line
-  const char *parameter_count;   // label of the sizes' axis; NULL: "parameters"
+  struct measures measures;      // what sizes, losses and compute are called
 };
 
 // All of the figure is owned by the arena. False when there is nothing to draw.

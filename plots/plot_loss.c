@@ -31,6 +31,7 @@ static struct lines choose_lines(struct arena *arena, const struct plot_data *da
   double *sizes = arena_array(arena, data->count + 1, sizeof *sizes),
          *tokens = arena_array(arena, data->count + 1, sizeof *tokens),
          *ratios = arena_array(arena, data->count + 1, sizeof *ratios);
+  struct measures words = words_of(data);
   size_t n = 0;
   for (size_t i = 0; i < data->count; i++) {
     const struct plot_run *run = &data->runs[i];
@@ -40,9 +41,9 @@ static struct lines choose_lines(struct arena *arena, const struct plot_data *da
     ratios[n++] = run->tokens / run->parameters;
   }
   if (against_tokens)
-    return (struct lines){levels_of(arena, sizes, n, same_level, MOST_LEVELS), BY_PARAMETERS, "parameters"};
-  struct lines by_tokens = {levels_of(arena, tokens, n, 0.03, n + 1), BY_TOKENS, "tokens"},
-               by_ratio = {levels_of(arena, ratios, n, 0.03, n + 1), BY_RATIO, "tokens per parameter"};
+    return (struct lines){levels_of(arena, sizes, n, same_level, MOST_LEVELS), BY_PARAMETERS, words.size.brief};
+  struct lines by_tokens = {levels_of(arena, tokens, n, 0.03, n + 1), BY_TOKENS, words.length.brief},
+               by_ratio = {levels_of(arena, ratios, n, 0.03, n + 1), BY_RATIO, words.ratio.brief};
   if (by_ratio.levels.count < by_tokens.levels.count) {
     by_ratio.levels = levels_of(arena, ratios, n, 0.03, MOST_LEVELS);
     // A design's ratio is a round number; steps that are rounded down make it 19.9.
@@ -139,6 +140,7 @@ static bool loss_against(struct arena *arena, const struct plot_data *data, stru
                          bool against_tokens) {
   double range[2] = {INFINITY, 0};
   size_t used = 0, held_out = 0, outside = 0;
+  struct measures words = words_of(data);
   for (size_t i = 0; i < data->count; i++) {
     const struct plot_run *run = &data->runs[i];
     if (!has_loss(run)) continue;
@@ -150,11 +152,12 @@ static bool loss_against(struct arena *arena, const struct plot_data *data, stru
     outside += part_of(data, run) == PART_OUTSIDE;
   }
   if (used == 0) {
-    *nothing = "no run has a final loss yet";
+    *nothing = arena_format(arena, "no run has a final %s yet", words.outcome.brief);
     return false;
   }
   if (range[1] < range[0] * 1.01) {
-    *nothing = against_tokens ? "all runs have the same number of tokens" : "all runs have the same model size";
+    *nothing = against_tokens ? arena_format(arena, "all runs have the same number of %s", words.length.brief)
+                              : arena_format(arena, "all runs have the same %s", words.size.title);
     return false;
   }
   struct lines lines = choose_lines(arena, data, against_tokens);
@@ -176,20 +179,20 @@ static bool loss_against(struct arena *arena, const struct plot_data *data, stru
   }
   drawing_end(&drawing);
   figure->legend = lines.title;
-  figure->x = figure_axis(against_tokens ? "training tokens" : parameters_label(data), "", SCALE_LOG, TICKS_COUNT);
-  figure->y = figure_axis("validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
-  const char *each = lines.by == BY_PARAMETERS ? "model size"
-                     : lines.by == BY_TOKENS   ? "number of tokens"
-                                               : "ratio of tokens to parameters";
-  figure->title = against_tokens ? "Loss against training tokens" : "Loss against model size";
+  figure->x = measure_axis(against_tokens ? &words.length : &words.size, SCALE_LOG, TICKS_COUNT);
+  figure->y = outcome_axis(data);
+  const char *each = lines.by == BY_PARAMETERS ? words.size.title
+                     : lines.by == BY_TOKENS   ? arena_format(arena, "number of %s", words.length.brief)
+                                               : words.ratio.name;
+  figure->title = against_title(arena, words.outcome.title, against_tokens ? words.length.title : words.size.title);
   const char *about_means = means ? means_words : "";
   if (bands)
     about_means =
         arena_format(arena, " Shaded: the law's %g %% confidence.%s", 100 * data->fit->confidence, about_means);
-  figure->caption =
-      law ? arena_format(arena, "Final validation loss of %zu runs; lines: the fitted law (%s), one per %s.%s", used,
-                         data->fit->law, each, about_means)
-          : arena_format(arena, "Final validation loss of %zu runs, one colour per %s.%s", used, each, about_means);
+  figure->caption = law ? arena_format(arena, "Final %s of %zu runs; lines: the fitted law (%s), one per %s.%s",
+                                       words.outcome.name, used, data->fit->law, each, about_means)
+                        : arena_format(arena, "Final %s of %zu runs, one colour per %s.%s", words.outcome.name, used,
+                                       each, about_means);
   return true;
 }
 
@@ -292,6 +295,8 @@ bool plot_loss_vs_learning_rate(struct arena *arena, const struct plot_data *dat
                                 const char **nothing) {
   double *sizes = arena_array(arena, data->count + 1, sizeof *sizes),
          *rates = arena_array(arena, data->count + 1, sizeof *rates);
+  struct measures words = words_of(data);
+  struct measure rate = measure_of("train.lr", NULL);
   size_t n = 0;
   for (size_t i = 0; i < data->count; i++) {
     if (!has_loss(&data->runs[i])) continue;
@@ -299,7 +304,7 @@ bool plot_loss_vs_learning_rate(struct arena *arena, const struct plot_data *dat
     rates[n++] = data->runs[i].learning_rate;
   }
   if (n == 0) {
-    *nothing = "no run has a final loss yet";
+    *nothing = arena_format(arena, "no run has a final %s yet", words.outcome.brief);
     return false;
   }
   struct sweep sweep = {.data = data, .rates = levels_of(arena, rates, n, same_level, n + 1)};
@@ -315,16 +320,16 @@ bool plot_loss_vs_learning_rate(struct arena *arena, const struct plot_data *dat
   size_t means = 0;
   for (size_t f = 0; f < formats.count; f++) means += put_sweep(&drawing, &sweep, formats.names[f]);
   drawing_end(&drawing);
-  figure->legend = "parameters";
-  figure->x = figure_axis("peak learning rate", "", SCALE_LOG, TICKS_POWER);
+  figure->legend = words.size.brief;
+  figure->x = measure_axis(&rate, SCALE_LOG, TICKS_POWER);
   if (sweep.rates.count <= MOST_MARKS) {
     // The rates that were tried read better than round ones.
     figure->x.marks = sweep.rates.values;
     figure->x.mark_count = sweep.rates.count;
   }
-  figure->y = figure_axis("validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
-  figure->title = "Loss against learning rate";
-  figure->caption = arena_format(arena, "Final validation loss of %zu runs; lines join runs of one size and budget.%s",
-                                 n, means ? means_words : "");
+  figure->y = outcome_axis(data);
+  figure->title = against_title(arena, words.outcome.title, rate.title);
+  figure->caption = arena_format(arena, "Final %s of %zu runs; lines join runs of one size and budget.%s",
+                                 words.outcome.name, n, means ? means_words : "");
   return true;
 }

@@ -191,7 +191,8 @@ bool plot_metrics(struct arena *arena, const struct plot_data *data, struct figu
                        : lines.optimizers                ? "optimizer"
                                                          : "format";
   if (lines.count > 1) figure->legend = differ;
-  figure->x = figure_axis("training tokens", NULL, SCALE_LINEAR, TICKS_COUNT);
+  struct measure length = words_of(data).length;
+  figure->x = measure_axis(&length, SCALE_LINEAR, TICKS_COUNT);
   figure->y = figure_axis(NULL, NULL, SCALE_LINEAR, TICKS_PLAIN);
   figure->title = "Metrics of the solution";
   struct text left_out = {0};

@@ -53,9 +53,9 @@ void plot_paired(struct arena *arena, const struct plot_paired *data, struct fig
   points->label = "pairs";
   points->colour = (struct figure_colour){PALETTE_CATEGORY, 1, 0};
   drawing_end(&drawing);
-  figure->x = figure_axis(data->x ? data->x_label : "pair", NULL, data->x ? SCALE_LOG : SCALE_LINEAR,
-                          data->x ? data->ticks : TICKS_PLAIN);
-  figure->y = figure_axis(data->y_label, data->percent ? NULL : "nats per token", SCALE_LINEAR,
+  figure->x = figure_axis(data->x ? data->x_label : "pair", data->x ? data->x_unit : NULL,
+                          data->x ? SCALE_LOG : SCALE_LINEAR, data->x ? data->ticks : TICKS_PLAIN);
+  figure->y = figure_axis(data->y_label, data->percent ? NULL : data->y_unit, SCALE_LINEAR,
                           data->percent ? TICKS_PERCENT : TICKS_PLAIN);
   figure->title = arena_format(arena, "%s against %s", data->b, data->a);
   figure->caption = arena_format(arena, "%s, of each of %zu pairs, and their mean.", data->y_label, data->count);

@@ -77,6 +77,7 @@ static size_t put_format(struct drawing *drawing, const struct pareto *p, const 
 
 static bool plot_costs(struct arena *arena, const struct plot_data *data, struct figure *figure, const char **nothing,
                        const struct cost *cost) {
+  if (!of_losses(arena, data, nothing)) return false;
   struct formats formats = formats_of(arena, data);
   struct pareto p = {.data = data,
                      .cost = cost,
@@ -97,13 +98,13 @@ static bool plot_costs(struct arena *arena, const struct plot_data *data, struct
   drawing_end(&drawing);
   figure->legend = p.by_format ? "format" : p.shade.title;
   figure->x = figure_axis(cost->label, cost->unit, SCALE_LOG, cost->ticks);
-  figure->y = figure_axis("validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
-  figure->title = cost->title;
+  figure->y = outcome_axis(data);
+  figure->title = against_title(arena, words_of(data).outcome.title, cost->title);
   figure->caption =
       arena_format(arena,
-                   "Final validation loss of %zu runs against %s; the line joins the runs that no run with as little "
+                   "Final %s of %zu runs against %s; the line joins the runs that no run with as little "
                    "or less beats%s.%s",
-                   used, cost->in_words, p.by_format ? ", per format" : "", cost->remark);
+                   words_of(data).outcome.name, used, cost->in_words, p.by_format ? ", per format" : "", cost->remark);
   return true;
 }
 
@@ -112,8 +113,8 @@ static double bytes_of(const struct plot_run *run) { return run->weight_bytes; }
 static double seconds_of(const struct plot_run *run) { return run->seconds; }
 
 bool plot_pareto(struct arena *arena, const struct plot_data *data, struct figure *figure, const char **nothing) {
-  static const struct cost cost = {flops_of, "training compute", "FLOPs", "Loss against compute", "training FLOPs",
-                                   "",       TICKS_POWER};
+  struct measure compute = words_of(data).compute;
+  const struct cost cost = {flops_of, compute.name, compute.unit, compute.title, "training FLOPs", "", TICKS_POWER};
   return plot_costs(arena, data, figure, nothing, &cost);
 }
 
@@ -121,7 +122,7 @@ bool plot_pareto_bytes(struct arena *arena, const struct plot_data *data, struct
   static const struct cost cost = {bytes_of,
                                    "weights",
                                    "bytes",
-                                   "Loss against stored bytes",
+                                   "stored bytes",
                                    "bytes of the weights",
                                    " Weights of the blocks take the format's stored bits, all others 16.",
                                    TICKS_COUNT};
@@ -130,7 +131,7 @@ bool plot_pareto_bytes(struct arena *arena, const struct plot_data *data, struct
 
 bool plot_pareto_seconds(struct arena *arena, const struct plot_data *data, struct figure *figure,
                          const char **nothing) {
-  static const struct cost cost = {
-      seconds_of, "training time", "seconds", "Loss against training time", "seconds of training", "", TICKS_COUNT};
+  struct measure time = measure_of("wall_seconds", NULL);
+  const struct cost cost = {seconds_of, time.name, time.unit, time.title, "seconds of training", "", TICKS_COUNT};
   return plot_costs(arena, data, figure, nothing, &cost);
 }

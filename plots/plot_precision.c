@@ -98,7 +98,7 @@ bool plot_precision_regions(struct arena *arena, const struct plot_data *data, s
     gather_formats(arena, data, &plane, times, &open);
     gather_range(data, &plane);
   }
-  if ((*nothing = why_not(arena, data, &plane, open))) return false;
+  if ((*nothing = why_not(arena, data, &plane, open)) || !of_losses(arena, data, nothing)) return false;
   bool timed = true, *wins = arena_array(arena, plane.count, sizeof *wins);
   for (size_t f = 0; f < plane.count; f++) timed &= isfinite(times[f]);
   struct drawing drawing = {.arena = arena, .figure = figure};
@@ -121,7 +121,7 @@ bool plot_precision_regions(struct arena *arena, const struct plot_data *data, s
   }
   drawing_end(&drawing);
   figure->aspect = 1;
-  plane_axes(figure, &plane, figure_axis(parameters_label(data), "", SCALE_LOG, TICKS_COUNT));
+  plane_axes(figure, &plane, size_axis(data));
   figure->title = "Best format by size and tokens";
   figure->caption = arena_format(
       arena,

@@ -52,7 +52,7 @@ static bool gather(struct arena *arena, const struct plot_data *data, struct pla
 
 bool plot_best_format(struct arena *arena, const struct plot_data *data, struct figure *figure, const char **nothing) {
   struct plane r;
-  if (!gather(arena, data, &r, nothing)) return false;
+  if (!gather(arena, data, &r, nothing) || !of_losses(arena, data, nothing)) return false;
   for (int axis = 0; axis < 2; axis++) {
     r.runs[2 * axis] = r.low[axis];
     r.runs[2 * axis + 1] = r.high[axis];

@@ -9,6 +9,7 @@ bool plot_rollouts(struct arena *arena, const struct plot_data *data, struct fig
   struct drawing drawing = {.arena = arena, .figure = figure};
   size_t shown = 0;
   double farthest = 1, largest = 0;
+  struct measures words = words_of(data);
   drawing_panel(&drawing, NULL);
   for (size_t i = 0; fit && i < fit->rollout_count; i++) {
     const struct plot_rollout *first = &fit->rollouts[i];
@@ -33,7 +34,7 @@ bool plot_rollouts(struct arena *arena, const struct plot_data *data, struct fig
     points->high = high;
     points->colour = (struct figure_colour){PALETTE_CATEGORY, index, 0};
     points->shape = index;
-    points->label = index == 0 ? "parameters" : index == 1 ? "tokens" : "FLOPs";
+    points->label = index == 0 ? words.size.brief : index == 1 ? words.length.brief : words.compute.brief;
   }
   if (shown == 0) {
     *nothing = fit ? "the fit has no rollouts (leave_out asks for them)" : "there is no fit";

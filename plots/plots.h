@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/base.h"
+#include "results/measures.h"
 
 // ---- a figure from plain data ----
 
@@ -24,7 +25,7 @@ enum figure_ticks {
 
 struct figure_axis {
   const char *label;  // "non-embedding parameters"; NULL: none
-  const char *unit;   // "nats per token": printed in parentheses after the label; NULL or "": none
+  const char *unit;   // "nats/token": printed in parentheses after the label; NULL or "": none
   enum figure_scale scale;
   enum figure_ticks ticks;
   double low, high;          // NAN: from the data, with a margin
@@ -206,8 +207,8 @@ struct plot_run {
   double parameters, tokens;  // N and D as the fit counts them
   double flops, learning_rate;
   double weight_bytes, seconds;  // of the stored weights; of training; NAN: not known
-  double loss;                   // final validation loss in nats per token; NAN when there is none
-  double predicted;              // the fitted law's loss for this run; NAN without a fit
+  double loss;                   // the outcome of plot_data.measures, mostly the final loss; NAN when there is none
+  double predicted;              // the same by the fitted law; NAN without a fit
   bool fitted;                   // took part in the fit
   bool held_out;                 // kept from the fit to test it
   size_t setting;                // runs with the same one differ in their seed alone; 0: not known
@@ -307,7 +308,7 @@ struct plot_data {
   const struct plot_run *runs;
   size_t count;
   const struct plot_fit *fit;       // NULL: no fit
-  const char *parameter_count;      // label of N's axis; NULL: "non-embedding parameters"
+  const struct measures *measures;  // what N, D and the loss are called, and units; NULL: those of trainings
   double irreducible_loss;          // closed form of a synthetic source, or NAN: drawn as a line in loss-curves
   const struct plot_layer *layers;  // of one group after the other, each by block and in the order of the model
   size_t layer_count;

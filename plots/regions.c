@@ -123,7 +123,8 @@ bool plane_draw(struct drawing *drawing, const struct plane *plane, bool hatched
 void plane_axes(struct figure *figure, const struct plane *plane, struct figure_axis x) {
   figure->legend = "lowest loss";
   figure->x = x;
-  figure->y = figure_axis("training tokens", "", SCALE_LOG, TICKS_COUNT);
+  struct measure length = words_of(plane->data).length;
+  figure->y = measure_axis(&length, SCALE_LOG, TICKS_COUNT);
   figure->x.low = plane->low[0];
   figure->x.high = plane->high[0];
   figure->y.low = plane->low[1];

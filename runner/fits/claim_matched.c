@@ -11,12 +11,13 @@ static const double surely = 0.05;
 static void say(const struct paired *paired, struct text *detail) {
   const struct paired_request *request = &paired->request;
   bool loss = request->match != MATCH_LOSS;
-  const char *unit = request->match == MATCH_COLUMN ? "" : " nats";
+  struct arena scratch = {0};
   if (loss)
-    text_format(detail, "right less left: %+.4f%s", paired->mean, unit);
+    text_format(detail, "right less left: %+.4f%s", paired->mean, measure_behind(&paired->compared, &scratch));
   else
     text_format(detail, "the right needs %+.1f %% of the left's %s", 100 * expm1(paired->mean),
                 paired_match_names[request->measure]);
+  arena_free(&scratch);
   text_format(detail, ", mean over %zu %s", paired->units, request->along == ALONG_LADDERS ? "ladders" : "pairs");
   if (isfinite(paired->low) && loss)
     text_format(detail, " (95 %% interval %+.4f to %+.4f)", paired->low, paired->high);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/measures.h"
 #include "runner/fits/chain_ends.h"
 #include "runner/fits/claim_matched.h"
 #include "runner/fits/claim_names.h"
@@ -243,26 +244,40 @@ static long trial_count(const struct claim *claim) {
   return fits || !claim->runs.count ? count : SEED_DRAWS;
 }
 
+// " nats/token" of a term over runs; "" of others.
+static const char *unit_of(const struct claim *claim, const struct claim_term *term, struct arena *arena) {
+  if (term->kind != TERM_RUNS) return "";
+  const char *column = claim->runs.table->columns[claim->runs.terms[term->place].column].name;
+  struct measure measure = measure_of(column, claim->runs.spec ? claim->runs.spec->task : NULL);
+  return measure_behind(&measure, arena);
+}
+
 static void say_values(const struct claim *claim, struct text *detail) {
   const struct expression *expression = claim->spec->expression;
+  struct arena scratch = {0};
   for (int i = 0; i < expression->name_count; i++) {
     const struct expression_name *name = &expression->names[i];
-    text_format(detail, "%s%s%s%s%s = %.4g", i ? ", " : "", name->name, name->index ? "[" : "",
-                name->index ? name->index : "", name->index ? "]" : "", term_value(claim, &claim->terms[i], -1));
+    text_format(detail, "%s%s%s%s%s = %.4g%s", i ? ", " : "", name->name, name->index ? "[" : "",
+                name->index ? name->index : "", name->index ? "]" : "", term_value(claim, &claim->terms[i], -1),
+                unit_of(claim, &claim->terms[i], &scratch));
   }
+  arena_free(&scratch);
 }
 
 // What the noise of the runs is, for the detail.
 static void say_noise(const struct claim *claim, struct text *detail) {
+  struct arena scratch = {0};
   for (size_t t = 0; t < claim->runs.count; t++) {
     const struct run_term *term = &claim->runs.terms[t];
     bool told = false;
     for (size_t k = 0; k < t; k++) told |= claim->runs.terms[k].column == term->column;
     if (told || isnan(term->noise)) continue;
     text_format(detail, "; seed noise of a run %.2g%s, %zu degree%s of freedom",
-                term->logarithm ? 100 * term->noise : term->noise, term->logarithm ? " %" : "", term->degrees,
-                term->degrees == 1 ? "" : "s");
+                term->logarithm ? 100 * term->noise : term->noise,
+                term->logarithm ? " %" : unit_of(claim, &(struct claim_term){.kind = TERM_RUNS, .place = t}, &scratch),
+                term->degrees, term->degrees == 1 ? "" : "s");
   }
+  arena_free(&scratch);
 }
 
 static const char *judge(struct claim *claim, struct text *detail) {

@@ -287,6 +287,22 @@ static const char *varying_different(struct paired *paired) {
   return words;
 }
 
+// Runs of different tasks have no unit in common.
+static void name_measures(struct paired *paired) {
+  const struct paired_request *request = &paired->request;
+  const char *matched = request->match == MATCH_COLUMN ? request->match_column : paired_match_names[request->match];
+  const char *compared = request->match == MATCH_COLUMN ? request->measure_column
+                         : request->match == MATCH_LOSS ? paired_match_names[request->measure]
+                                                        : "loss";
+  const struct task *tasks[2] = {NULL, NULL};
+  for (size_t i = 0; i < paired->name_count; i++)
+    for (int g = 0; g < 2 && strcmp(paired->names[i], "stage") == 0; g++)
+      tasks[g] = measure_task(paired->groups[g].runs[0].settings[i]);
+  bool same = tasks[0] == tasks[1];
+  paired->compared = same ? measure_of(compared, tasks[0]) : measure_of_table(compared);
+  if (matched) paired->matched = same ? measure_of(matched, tasks[0]) : measure_of_table(matched);
+}
+
 static bool complain(struct paired *paired, struct error *error) {
   const struct paired_group *a = &paired->groups[0], *b = &paired->groups[1];
   if (paired->outside)
@@ -327,6 +343,7 @@ bool paired_find(struct paired *paired, struct store *store, const struct paired
     for (size_t i = 0; i < paired->groups[g].count; i++)
       paired->groups[g].runs[i].key = key_of(paired, &paired->groups[g].runs[i]);
   bool curves = request->match != MATCH_ENDS && request->along == ALONG_CURVES;
+  name_measures(paired);
   if (curves && averaged)
     return error_set(error, EXIT_USAGE_ERROR, "the groups have no seed in common: curves cannot be matched run by run");
   for (int g = 0; g < 2 && curves; g++)

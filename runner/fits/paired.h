@@ -25,6 +25,7 @@
 #include "base/base.h"
 #include "base/options.h"
 #include "plots/plots.h"
+#include "results/measures.h"
 #include "results/store.h"
 #include "runner/spec/comparison.h"
 
@@ -64,7 +65,7 @@ struct paired_group {
 // ROLE_IMPLIED: shared, and in these runs it follows from one that is listed before it.
 enum paired_role { ROLE_SAME, ROLE_SHARED, ROLE_IMPLIED, ROLE_DIFFERENT, ROLE_AVERAGED, ROLE_IGNORED };
 
-// One comparison. Of losses: difference = b - a in nats; at matched loss: ln(b / a).
+// One comparison. Of losses: difference = b - a in their unit; at matched loss: ln(b / a).
 struct pair {
   const char *a, *b;  // ids of runs; of a ladder a is NULL; of averaged seeds the first of them
   const char *key;    // shared settings in words
@@ -76,8 +77,9 @@ struct pair {
 struct paired {
   struct arena arena;
   struct paired_request request;
-  const char **names;  // of settings
-  bool *seeds;         // of each: the seed, or one of a later stage that is each run's own seed
+  struct measure compared, matched;  // what they are called; matched: where something is
+  const char **names;                // of settings
+  bool *seeds;                       // of each: the seed, or one of a later stage that is each run's own seed
   enum paired_role *roles;
   size_t name_count;
   struct paired_group groups[2];

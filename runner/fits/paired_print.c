@@ -23,8 +23,9 @@ void paired_say_group(const struct paired *paired, int g, struct text *out) {
     if (group->states[s]) text_format(out, ", %zu %s", group->states[s], run_state_name(s));
   if (group->without_loss) text_format(out, " (%zu without a loss)", group->without_loss);
   if (isfinite(group->seed_noise))
-    text_format(out, "; seed noise %s nats (%zu degree%s of freedom)", number_digits(group->seed_noise, 2, number),
-                group->noise_degrees, group->noise_degrees == 1 ? "" : "s");
+    text_format(out, "; seed noise %s%s (%zu degree%s of freedom)", number_digits(group->seed_noise, 2, number),
+                measure_behind(&paired->compared, &scratch), group->noise_degrees,
+                group->noise_degrees == 1 ? "" : "s");
   else
     text_format(out, "; seed noise not known: no two runs differ in the seed alone");
   text_format(out, "\n");
@@ -87,8 +88,12 @@ static void print_pairs(const struct paired *paired, FILE *out) {
   text_table_column(&table, (struct text_column){"B"});
   if (matched)
     text_table_column(&table, (struct text_column){paired_match_names[paired->request.match], .right = true});
-  text_table_column(&table, (struct text_column){loss ? "loss A" : "A needs", .right = true});
-  text_table_column(&table, (struct text_column){loss ? "loss B" : "B needs", .right = true});
+  const char *brief = paired->compared.brief;
+  struct arena scratch = {0};
+  text_table_column(&table,
+                    (struct text_column){loss ? arena_format(&scratch, "%s A", brief) : "A needs", .right = true});
+  text_table_column(&table,
+                    (struct text_column){loss ? arena_format(&scratch, "%s B", brief) : "B needs", .right = true});
   text_table_column(&table, (struct text_column){loss ? "B - A" : "B over A", .right = true});
   text_table_column(&table, (struct text_column){"shared settings", .most = 70});
   for (size_t i = 0; i < paired->count && i < MOST; i++) {
@@ -106,16 +111,19 @@ static void print_pairs(const struct paired *paired, FILE *out) {
   }
   text_table_print(&table, out);
   text_table_free(&table);
+  arena_free(&scratch);
   if (paired->count > MOST) fprintf(out, "  and %zu more (--json has all)\n", paired->count - MOST);
 }
 
 void paired_say_verdict(const struct paired *paired, struct text *out) {
   bool loss = of_loss(paired);
   bool cells = paired->request.match != MATCH_ENDS && paired->request.along == ALONG_LADDERS;
+  struct arena scratch = {0};
   if (loss)
-    text_format(out, "B - A: %+.4f nats", paired->mean);
+    text_format(out, "B - A: %+.4f%s", paired->mean, measure_behind(&paired->compared, &scratch));
   else
     text_format(out, "B needs %+.1f %% of A's %s", percent(paired->mean), paired_match_names[paired->request.measure]);
+  arena_free(&scratch);
   text_format(out, ", mean over %zu %s", paired->units, cells ? "ladders" : "pairs");
   if (isfinite(paired->low) && loss)
     text_format(out, " (95 %% interval by Student's t %+.4f to %+.4f)", paired->low, paired->high);
@@ -207,7 +215,9 @@ void paired_json(const struct paired *paired, struct json_writer *json) {
   json_key_string(json, "match_on", matched ? paired_match_names[request->match] : NULL);
   json_key_string(json, "match_along", matched ? request->along == ALONG_LADDERS ? "ladders" : "curves" : NULL);
   json_key_string(json, "compared", of_loss(paired) ? "loss" : paired_match_names[request->measure]);
-  json_key_string(json, "difference", of_loss(paired) ? "b - a, nats" : "ln(b / a)");
+  json_key_string(json, "difference", of_loss(paired) ? "b - a" : "ln(b / a)");
+  json_key_string(json, "unit", paired->compared.unit);
+  json_key_string(json, "matched_unit", matched ? paired->matched.unit : NULL);
   json_key_integer(json, "outside", (int64_t)paired->outside);
   json_key_integer(json, "no_curve", (int64_t)paired->no_curve);
   json_key(json, "pairs");
@@ -240,12 +250,14 @@ void paired_figure(const struct paired *paired, const char *name, struct arena *
       .b = paired->groups[1].name,
       .count = paired->count,
       .x = matched ? x : NULL,
-      .x_label = matched ? arena_format(arena, "matched %s", paired_match_names[paired->request.match]) : NULL,
+      .x_label = matched ? arena_format(arena, "matched %s", paired->matched.name) : NULL,
+      .x_unit = matched ? paired->matched.unit : NULL,
       .ticks = paired->request.match == MATCH_FLOPS ? TICKS_POWER : TICKS_COUNT,
       .difference = difference,
       .percent = !loss,
-      .y_label = loss ? "loss of B less loss of A"
-                      : arena_format(arena, "%s that B needs more than A", paired_match_names[paired->request.measure]),
+      .y_label = loss ? arena_format(arena, "%s of B less %s of A", paired->compared.brief, paired->compared.brief)
+                      : arena_format(arena, "%s that B needs more than A", paired->compared.brief),
+      .y_unit = paired->compared.unit,
       .mean = loss ? paired->mean : percent(paired->mean),
       .low = loss ? paired->low : percent(paired->low),
       .high = loss ? paired->high : percent(paired->high),

@@ -62,9 +62,9 @@ static bool gather(const struct report *report, struct report_fit *fit, struct r
   for (size_t i = 0; i < report->count; i++) {
     const struct report_run *run = &report->runs[i];
     double parameters = report_number(report, run, fit->size_column);
-    if (!fit->fitted[i] || !(run->loss > 0) || !(fit->predicted[i] > 0)) continue;
+    if (!fit->fitted[i] || !(fit->observed[i] > 0) || !(fit->predicted[i] > 0)) continue;
     if (!slopes(fit, bands, run->format, parameters, run->tokens, row)) return false;
-    double residual = log(run->loss / fit->predicted[i]);
+    double residual = log(fit->observed[i] / fit->predicted[i]);
     squares += residual * residual;
     rows++;
     for (size_t a = 0; a < n; a++)

@@ -56,8 +56,10 @@ static void put_pairs(const struct paired *paired, struct text *out) {
   page_head(out, "text", "A");
   page_head(out, "text", "B");
   if (matched) page_head(out, NULL, paired_match_names[paired->request.match]);
-  page_head(out, NULL, loss ? "loss A" : "A needs");
-  page_head(out, NULL, loss ? "loss B" : "B needs");
+  struct arena scratch = {0};
+  page_head(out, NULL, loss ? arena_format(&scratch, "%s A", paired->compared.brief) : "A needs");
+  page_head(out, NULL, loss ? arena_format(&scratch, "%s B", paired->compared.brief) : "B needs");
+  arena_free(&scratch);
   page_head(out, NULL, loss ? "B - A" : "B over A, %");
   page_head(out, "text", "shared settings");
   text_add(out, "</tr></thead>\n<tbody>\n");

@@ -27,6 +27,11 @@ const char *report_text(const struct report *report, const struct report_run *ru
   return value.kind == VALUE_TEXT ? value.text : NULL;
 }
 
+struct measures report_measures(const struct report *report, const struct report_fit *fit) {
+  const char *size = fit ? fit->size_column : "parameters", *outcome = fit ? fit->target : report->outcome;
+  return report->command ? measures_of_table(size, outcome) : measures_of(report->task, size, outcome);
+}
+
 void report_say(struct report *report, bool warning, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);

@@ -57,13 +57,16 @@ struct report_fit {
   bool law_loaded;
   const char *law_trouble;  // why it is not loaded
   const char *size_column;  // the store's column that N is
+  const char *target;       // the column that the law predicts, "loss" for most
+  double *observed;         // of each run in that column; NAN: it has none, or is not done
   struct report_constant *constants;
   size_t constant_count;
   const struct report_bands *bands;  // bands.c; NULL: not known
   double *predicted;                 // one a run, NAN where the law cannot tell
   bool *fitted, *held;               // one a run
-  double largest_error;              // of a fitted run: |observed / predicted - 1|; NAN
-  double mean_error;                 // of the fitted runs, the same
+  double largest_error;  // of a fitted run: |observed / predicted - 1|, or of laws whose errors are absolute
+                         // (fit_errors_absolute) |observed - predicted|; NAN
+  double mean_error;     // of the fitted runs, the same
   struct plot_effective *effective;
   size_t effective_count;
   struct plot_profile *profiles;
@@ -171,6 +174,8 @@ struct report {
   struct report_fact *facts;
   size_t fact_count;
   const struct report_run *best;  // lowest loss, or NULL
+  const struct task *task;        // of the runs; NULL: they train language models
+  const char *outcome;            // the column that the runs' `loss` is of: "loss", of a table what its law predicts
   const char *source;             // the table that the report is of; NULL: of an experiment
   const char *command;            // of the report of a table: what makes it again; NULL: of an experiment
 };
@@ -187,6 +192,8 @@ int report_column(const struct report *report, const char *name);  // its index 
 struct value report_get(const struct report *report, const struct report_run *run, const char *column);
 double report_number(const struct report *report, const struct report_run *run, const char *column);     // or NAN
 const char *report_text(const struct report *report, const struct report_run *run, const char *column);  // or NULL
+// What the numbers of the report are called: for the fit, or NULL: for its runs.
+struct measures report_measures(const struct report *report, const struct report_fit *fit);
 void report_say(struct report *report, bool warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 // settings.c: which runs differ in their seed alone.
@@ -196,6 +203,8 @@ bool report_gather_fits(struct report *report, struct store *store, struct error
 // Adds a fit by its document (fit_result_json).
 bool report_add_fit(struct report *report, const char *name, const char *law, const char *document,
                     struct error *error);
+// By how much the run is off the law, relative to what the law says or as it is (largest_error).
+double report_error(const struct report_fit *fit, size_t run);
 double report_law(const void *fit, const char *format, double parameters, double tokens);
 // Effective parameters per parameter for formats of these errors: the factor on N that gives the same loss without
 // errors. Of a law in gmse_weights.

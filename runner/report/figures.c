@@ -62,7 +62,7 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
         .learning_rate = run->learning_rate,
         .weight_bytes = weight_bytes(report, run),
         .seconds = run->wall_seconds,
-        .loss = run->loss,
+        .loss = fit ? fit->observed[i] : run->loss,
         .predicted = fit ? fit->predicted[i] : NAN,
         .fitted = fit && fit->fitted[i],
         .held_out = fit && fit->held[i],
@@ -83,6 +83,9 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
     one_source &= run->irreducible_loss == report->runs[0].irreducible_loss;
   }
   if (!one_source) data.irreducible_loss = NAN;
+  struct measures *measures = arena_alloc(arena, sizeof *measures);
+  *measures = report_measures(report, fit);
+  data.measures = measures;
   if (!fit) return data;
   struct plot_fit *drawn = arena_alloc(arena, sizeof *drawn);
   *drawn = (struct plot_fit){.name = fit->name,
@@ -107,7 +110,6 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
     drawn->effective_count = report->fits[i].effective_count;
   }
   data.fit = drawn;
-  data.parameter_count = report->command ? "parameters" : arena_format(arena, "%s parameters", fit->parameter_count);
   return data;
 }
 
@@ -185,7 +187,8 @@ bool report_gather_figures(struct report *report, struct store *store, struct er
   for (size_t i = 0; i < report->fit_count; i++) {
     if (!report->fits[i].made) continue;
     report_gather_bands(report, &report->fits[i]);
-    if (!first) first = &report->fits[i];
+    // Figures of the runs show the law where it is of what they show.
+    if (!first && strcmp(report->fits[i].target, report->outcome) == 0) first = &report->fits[i];
     fits++;
   }
   const char **names = NULL;

@@ -143,24 +143,26 @@ static int descending(const void *a, const void *b) {
   return (x < y) - (x > y);
 }
 
-// Fitted runs far off the law: beyond three robust standard deviations and one percent.
+// Fitted runs far off the law: beyond three robust standard deviations and, of relative errors, one percent.
 static void find_outliers(struct report *report, const struct report_fit *fit) {
   double *sizes = arena_array(&report->arena, report->count + 1, sizeof *sizes);
   size_t count = 0;
   for (size_t i = 0; i < report->count; i++)
-    if (fit->fitted[i] && isfinite(fit->predicted[i]) && isfinite(report->runs[i].loss))
-      sizes[count++] = fabs(report->runs[i].loss / fit->predicted[i] - 1);
+    if (fit->fitted[i] && isfinite(fit->predicted[i]) && isfinite(fit->observed[i]))
+      sizes[count++] = fabs(report_error(fit, i));
   if (count < 6) return;
   qsort(sizes, count, sizeof *sizes, descending);
-  double limit = fmax(3 * 1.4826 * sizes[count / 2], 0.01);
+  double limit = fmax(3 * 1.4826 * sizes[count / 2], fit_errors_absolute(&fit->result) ? 0 : 0.01);
   const char *words = "";
   size_t found = 0;
   for (size_t i = 0; i < report->count; i++) {
-    double off = report->runs[i].loss / fit->predicted[i] - 1;
+    double off = report_error(fit, i);
     if (!fit->fitted[i] || !(fabs(off) > limit)) continue;
     if (found++ < 5)
-      words = arena_format(&report->arena, "%s%s%.*s %+.1f %%", words, *words ? ", " : "", report->command ? 60 : 8,
-                           report->runs[i].id, 100 * off);
+      words = arena_format(
+          &report->arena, "%s%s%.*s %s", words, *words ? ", " : "", report->command ? 60 : 8, report->runs[i].id,
+          fit_errors_absolute(&fit->result) ? fit_error_words(&report->arena, &fit->result, off, 3, true)
+                                            : arena_format(&report->arena, "%+.1f %%", 100 * off));
   }
   if (found)
     report_say(report, true, "fit %s: %zu run%s far off the law: %s%s.", fit->name, found,

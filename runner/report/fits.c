@@ -29,11 +29,13 @@ static struct report_fit *add_fit(struct report *report, const char *name, const
   fit->entry = entry_of(report, name);
   fit->parameter_count = fit->entry ? fit->entry->parameter_count : parameter_count_names[0];
   fit->size_column = size_column(fit->parameter_count);
+  fit->target = "loss";
   fit->largest_error = fit->mean_error = NAN;
   fit->predicted = arena_array(arena, report->count + 1, sizeof *fit->predicted);
+  fit->observed = arena_array(arena, report->count + 1, sizeof *fit->observed);
   fit->fitted = arena_array(arena, report->count + 1, sizeof *fit->fitted);
   fit->held = arena_array(arena, report->count + 1, sizeof *fit->held);
-  for (size_t i = 0; i < report->count; i++) fit->predicted[i] = NAN;
+  for (size_t i = 0; i < report->count; i++) fit->predicted[i] = fit->observed[i] = NAN;
   return fit;
 }
 
@@ -82,7 +84,7 @@ static void spread_over_averages(struct report *report, struct report_fit *fit) 
       if (!named && (fit->fitted[keys[end].run] || fit->held[keys[end].run])) named = &keys[end];
     for (size_t k = first; named && k < end; k++) {
       size_t run = keys[k].run;
-      if (!isfinite(report->runs[run].loss) || fit->fitted[run] || fit->held[run]) continue;
+      if (!isfinite(fit->observed[run]) || fit->fitted[run] || fit->held[run]) continue;
       fit->fitted[run] = fit->fitted[named->run];
       fit->held[run] = fit->held[named->run];
     }
@@ -212,6 +214,15 @@ static bool is_of_part(const struct report *report, const struct report_fit *fit
   return strcmp(value.kind == VALUE_TEXT ? value.text : digits, fit->result.part) == 0;
 }
 
+// What is to be predicted, of each run that is done.
+static void observe(const struct report *report, struct report_fit *fit) {
+  bool own = strcmp(fit->target, report->outcome) == 0;
+  for (size_t i = 0; i < report->count; i++) {
+    const struct report_run *run = &report->runs[i];
+    if (own || run->state == RUN_DONE) fit->observed[i] = own ? run->loss : report_number(report, run, fit->target);
+  }
+}
+
 // What the law says of the runs that the fit has no prediction for.
 static void predict(const struct report *report, struct report_fit *fit) {
   struct law_input inputs[64];
@@ -228,13 +239,17 @@ static void predict(const struct report *report, struct report_fit *fit) {
   }
 }
 
+double report_error(const struct report_fit *fit, size_t run) {
+  if (fit_errors_absolute(&fit->result)) return fit->observed[run] - fit->predicted[run];
+  return fit->observed[run] / fit->predicted[run] - 1;
+}
+
 static void measure(const struct report *report, struct report_fit *fit) {
   double sum = 0;
   size_t count = 0;
   for (size_t i = 0; i < report->count; i++) {
-    const struct report_run *run = &report->runs[i];
-    if (!fit->fitted[i] || !isfinite(fit->predicted[i]) || !isfinite(run->loss)) continue;
-    double error = fabs(run->loss / fit->predicted[i] - 1);
+    if (!fit->fitted[i] || !isfinite(fit->predicted[i]) || !isfinite(fit->observed[i])) continue;
+    double error = fabs(report_error(fit, i));
     if (!(fit->largest_error >= error)) fit->largest_error = error;
     sum += error;
     count++;
@@ -316,6 +331,8 @@ static bool read_fit(struct report *report, struct report_fit *fit, const char *
                                     fit->law_name, law_error.text);
   }
   diagnostics_free(&diagnostics);
+  if (result->target || fit->law_loaded) fit->target = result->target ? result->target : fit->law.target;
+  observe(report, fit);
   join_rows(report, fit);
   count_exclusions(report, fit);
   draw_effective(report, fit);

@@ -86,6 +86,7 @@ static bool gather_runs(struct report *report, struct store *store, struct error
   store_rows_close(rows);
   if (error->code || !halved_words(store, report->name, arena, &report->halved, &report->halved_words, error))
     return false;
+  if (report->count) report->task = measure_task(report_text(report, &report->runs[0], "stage"));
   for (size_t i = 0; i < report->count; i++) {
     const struct report_run *run = &report->runs[i];
     if (isfinite(run->loss) && (!report->best || run->loss < report->best->loss)) report->best = run;
@@ -210,6 +211,7 @@ static bool gather_claims(struct report *report, struct store *store, struct err
 bool report_gather(struct report *report, struct store *store, const char *name, const struct spec *spec,
                    const char *spec_text, struct error *error) {
   report->spec = spec;
+  report->outcome = "loss";
   report->home = isoloss_home(&report->arena);
   if (!gather_experiment(report, store, name, spec, spec_text, error) ||
       (spec && !standing_find(spec, store, &report->arena, &report->standing, error)) ||

@@ -138,7 +138,7 @@ bool report_gather_known(struct report *report, struct store *store, struct erro
   bool zipfmem = source && strcmp(source, "zipfmem") == 0 && isfinite(a);
   for (size_t i = 0; i < report->fit_count; i++) {
     struct report_fit *fit = &report->fits[i];
-    if (!fit->made) continue;
+    if (!fit->made || strcmp(fit->target, "loss") != 0) continue;  // E of another law is no loss
     add_known(report, fit, "E", irreducible, true, "closed form of the source");
     if (zipfmem && strcmp(fit->law_name, "chinchilla") == 0) {
       add_known(report, fit, "alpha", a, false,

@@ -134,11 +134,13 @@ bool report_of_table(struct report *report, const char *source, const struct fit
   struct fit_parts parts = {0};
   report->home = isoloss_home(arena);
   report->about = report->spec_path = report->spec_text = "";
+  report->command = "";  // of a table, until it is known
   bool fine = fit_input_begin(&input, source, arguments, options, error) && law_open(&law, input.law, error) &&
               fit_input_read(&input, &law, 1, error);
   if (fine) {
     report->name = fitted ? arena_format(arena, "%s-%s", stem_of(arena, source), law.name) : stem_of(arena, source);
     report->title = arena_format(arena, "%s: the law %s", stem_of(arena, source), law.name);
+    report->outcome = arena_string(arena, law.target);
     add_rows(report, &input.table, &law);
     if (fitted && !input.options.leave_out_count) leave_out_by_default(report, &input.table, &law, &input.options);
     fine = !fitted || run_fits(&law, &input, &parts, error);

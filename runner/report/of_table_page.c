@@ -28,9 +28,9 @@ void page_rows(const struct report *report, struct text *out) {
   page_head(out, NULL, "N");
   page_head(out, NULL, "D");
   page_head(out, NULL, "FLOPs");
-  page_head(out, NULL, fit->result.target);
+  page_head(out, NULL, report_measures(report, fit).outcome.brief);
   page_head(out, NULL, "predicted");
-  page_head(out, NULL, "observed over predicted");
+  page_head(out, NULL, fit_errors_absolute(&fit->result) ? "observed less predicted" : "observed over predicted");
   page_head(out, "text", "");
   text_add(out, "</tr></thead>\n<tbody>\n");
   for (size_t i = 0; i < report->count; i++) {
@@ -45,7 +45,10 @@ void page_rows(const struct report *report, struct text *out) {
     page_value(out, run->flops, power_words(run->flops, words));
     page_loss(out, run->loss);
     page_number(out, "%.4f", own->predicted[i]);
-    page_number(out, "%+.2f %%", 100 * (run->loss / own->predicted[i] - 1));
+    if (fit_errors_absolute(&own->result))
+      page_number(out, "%+.4g", report_error(own, i));
+    else
+      page_number(out, "%+.2f %%", 100 * report_error(own, i));
     page_cell(out, "text", own->fitted[i] ? "" : own->held[i] ? "held out" : "not fitted");
     text_add(out, "</tr>\n");
   }

@@ -65,15 +65,22 @@ static void put_header(const struct report *report, struct text *out) {
 // Of losses alone the lowest is the best: a table may be of accuracies or learning rates.
 static void put_best(const struct report *report, struct text *out) {
   if (!report->best) return;
-  if (report->command && report->fit_count && strcmp(report->fits[0].result.target, "loss") != 0) return;
+  const struct measures words = report_measures(report, NULL);
+  if (!measure_is_loss(&words.outcome)) return;
   const struct report_run *best = report->best;
+  struct arena arena = {0};
   char size[32], tokens[32], name[12];
-  text_format(out, "<p>Lowest loss: <b>%s</b> nats per token", loss_human(best->loss, size));
+  text_format(out, "<p>Lowest %s: <b>%s</b>%s", words.outcome.brief, loss_human(best->loss, size),
+              measure_behind(&words.outcome, &arena));
+  arena_free(&arena);
   if (isfinite(best->bits_per_byte)) text_format(out, ", %.3f bits per byte", best->bits_per_byte);
   text_format(out, " (%s <code>", report->command ? "row" : "run");
   markup_escape(out, page_run_name(report, best, name));
-  text_format(out, "</code>: %s parameters, %s tokens", count_words(best->parameters, size),
-              count_words(best->tokens, tokens));
+  text_format(out, "</code>");
+  if (isfinite(best->parameters)) text_format(out, ": %s %s", count_words(best->parameters, size), words.size.brief);
+  if (isfinite(best->tokens))
+    text_format(out, "%s %s %s", isfinite(best->parameters) ? "," : ":", count_words(best->tokens, tokens),
+                words.length.brief);
   for (size_t a = 0; a < report->axis_count && a < 6; a++) {
     struct value value = report_get(report, best, report->axes[a]->path);
     if (value.kind == VALUE_MISSING) continue;

@@ -123,11 +123,20 @@ void page_leads(const struct report *report, struct text *out) {
     }
     text_add(out, fit->result.answer ? "<p>Fit <b>" : "<p class=\"lead\">Fit <b>");
     markup_escape(out, fit->name);
-    if (isfinite(fit->largest_error))
+    struct measure outcome = report_measures(report, fit).outcome;
+    bool absolute = fit_errors_absolute(&fit->result);
+    if (isfinite(fit->largest_error) && absolute)
       text_format(out,
                   "</b> was made on %zu rows; no single run among those fitted lies further than "
-                  "<b>%.2f&nbsp;%%</b> from it (%.2f&nbsp;%% on average)",
-                  fit->result.rows, 100 * fit->largest_error, 100 * fit->mean_error);
+                  "<b>%.3g</b> from its %s (%.2g on average)",
+                  fit->result.rows, fit->largest_error, outcome.title, fit->mean_error);
+    else if (isfinite(fit->largest_error))
+      text_format(out,
+                  "</b> was made on %zu rows; no single run among those fitted lies further than "
+                  "<b>%.2f&nbsp;%%</b> from %s (%.2f&nbsp;%% on average)",
+                  fit->result.rows, 100 * fit->largest_error,
+                  measure_is_loss(&outcome) ? "it" : arena_format(&arena, "its %s", outcome.title),
+                  100 * fit->mean_error);
     else
       text_format(out, "</b> was made on %zu row%s", fit->result.rows, fit->result.rows == 1 ? "" : "s");
     if (isfinite(fit->result.holdout_error))
@@ -195,9 +204,8 @@ void page_fits(const struct report *report, struct text *out) {
     text_add(out, "</h3>\n");
     const char *formula = fit->result.formula ? fit->result.formula : fit->law_loaded ? fit->law.formula_text : NULL;
     if (formula) {
-      const char *target = fit->result.target ? fit->result.target : fit->law_loaded ? fit->law.target : "loss";
       text_add(out, "<p class=\"formula\"><code>");
-      markup_escape(out, target);
+      markup_escape(out, fit->target);
       text_add(out, " = ");
       markup_escape(out, formula);
       text_add(out, "</code></p>\n");
@@ -238,14 +246,30 @@ static void axis_cell(const struct report *report, const struct report_run *run,
   page_cell(out, NULL, number);
 }
 
+// What the head of a column means, with its unit.
+static void measure_sentence(struct text *out, const char *head, const struct measure *measure) {
+  struct arena arena = {0};
+  text_add(out, out->length && text_string(out)[out->length - 1] == '.' ? " " : "");
+  page_sentence(out, arena_format(&arena, "%s: %s", head, measure_words(measure, &arena)));
+  text_char(out, '.');
+  arena_free(&arena);
+}
+
 void page_runs(const struct report *report, struct text *out) {
   enum { MOST_AXES = 8 };
   size_t axes = report->axis_count < MOST_AXES ? report->axis_count : MOST_AXES;
   bool bytes = false, predicted = false;
   for (size_t i = 0; i < report->count; i++) bytes |= isfinite(report->runs[i].bits_per_byte);
   const struct report_fit *fit = NULL;
-  for (size_t i = 0; i < report->fit_count && !fit; i++)
-    if (report->fits[i].made && report->fits[i].law_loaded) fit = &report->fits[i];
+  // The first that predicts the loss, else the first.
+  for (int pass = 0; pass < 2; pass++)
+    for (size_t i = 0; i < report->fit_count && !fit; i++)
+      if (report->fits[i].made && report->fits[i].law_loaded &&
+          (pass || strcmp(report->fits[i].target, report->outcome) == 0))
+        fit = &report->fits[i];
+  const struct measures named = report_measures(report, fit);
+  const struct measure loss = report_measures(report, NULL).outcome;
+  bool other = fit && strcmp(fit->target, report->outcome) != 0;
   for (size_t i = 0; fit && i < report->count; i++) predicted |= isfinite(fit->predicted[i]);
   text_add(out, "<div class=\"scroll\"><table class=\"runs\" data-links><thead><tr>");
   page_head(out, "text", "run");
@@ -254,8 +278,9 @@ void page_runs(const struct report *report, struct text *out) {
     page_head(out, report->axes[a]->type >= FIELD_CHOICE ? "text" : NULL, report->axes[a]->path);
   page_head(out, NULL, "N");
   page_head(out, NULL, "D");
-  page_head(out, NULL, "FLOPs");
-  page_head(out, NULL, "loss");
+  page_head(out, NULL, named.compute.brief);
+  page_head(out, NULL, loss.brief);
+  if (predicted && other) page_head(out, NULL, named.outcome.brief);
   if (predicted) page_head(out, NULL, "predicted");
   if (bytes) page_head(out, NULL, "bits per byte");
   page_head(out, NULL, "time");
@@ -275,17 +300,22 @@ void page_runs(const struct report *report, struct text *out) {
     page_value(out, run->tokens, count_words(run->tokens, words));
     page_value(out, run->flops, power_words(run->flops, words));
     page_loss(out, run->loss);
-    if (predicted) page_number(out, "%.4f", fit->predicted[i]);
+    if (predicted && other) page_number(out, "%.4g", fit->observed[i]);
+    if (predicted) page_number(out, other ? "%.4g" : "%.4f", fit->predicted[i]);
     if (bytes) page_number(out, "%.3f", run->bits_per_byte);
     page_value(out, run->wall_seconds, isfinite(run->wall_seconds) ? seconds_human(run->wall_seconds, words) : "–");
     text_add(out, "</tr>\n");
   }
   text_add(out, "</tbody></table></div>\n");
-  text_add(out,
-           "<p class=\"quiet\">N: non-embedding parameters. D: training tokens seen. Loss: nats per token on the "
-           "validation tokens.");
+  text_add(out, "<p class=\"quiet\">");
+  struct measures own = report_measures(report, NULL);
+  measure_sentence(out, "N", &own.size);
+  measure_sentence(out, "D", &own.length);
+  measure_sentence(out, own.compute.brief, &own.compute);
+  measure_sentence(out, loss.brief, &loss);
+  if (predicted && other) measure_sentence(out, named.outcome.brief, &named.outcome);
   if (predicted) {
-    text_add(out, " Predicted: by fit ");
+    text_format(out, " Predicted: %s by fit ", named.outcome.brief);
     markup_escape(out, fit->name);
     text_char(out, '.');
   }

@@ -571,6 +571,52 @@ static void lines_follow_the_design(void) {
   arena_free(&arena);
 }
 
+// Laws of other things than a loss: their names are on axes, in titles and captions, and what takes the lowest for the
+// best is not drawn.
+static void outcomes_have_their_names(void) {
+  static const double sizes[] = {5e4, 1e5, 2e5, 4e5}, budgets[] = {1e6, 2e6, 4e6};
+  static const char *const of_losses[] = {"loss-vs-compute", "pareto", "scaling-collapse"};
+  struct arena arena = {0};
+  struct figure figure;
+  const char *nothing = NULL;
+  struct plot_data data = made_data(
+      &arena, &(struct made_design){.sizes = sizes, .size_count = 4, .budgets = budgets, .budget_count = 3}, true);
+  CHECK(plot_build(&arena, "predicted-vs-observed", &data, &figure, &nothing));
+  CHECK_TEXT(figure.x.label, "predicted loss");
+  CHECK_TEXT(figure.x.unit, "nats/token");
+  struct measures measures = measures_of(task_find("boolean"), "parameters", "boolean.accuracy");
+  data.measures = &measures;
+  CHECK(plot_build(&arena, "predicted-vs-observed", &data, &figure, &nothing));
+  CHECK_TEXT(figure.title, "Predicted against observed boolean.accuracy");
+  CHECK_TEXT(figure.y.label, "observed boolean.accuracy");
+  CHECK(!*figure.y.unit && figure.y.scale == SCALE_LOG && strstr(figure.caption, "% of boolean.accuracy"));
+  CHECK(plot_build(&arena, "residuals", &data, &figure, &nothing));
+  CHECK_TEXT(figure.title, "Residuals of the fit: boolean.accuracy");
+  CHECK_TEXT(figure.x.label, "weights that are not 0");
+  CHECK(plot_build(&arena, "loss-vs-parameters", &data, &figure, &nothing));
+  CHECK_TEXT(figure.title, "boolean.accuracy against weights that are not 0");
+  CHECK_TEXT(figure.legend, "examples");
+  for (size_t i = 0; i < sizeof of_losses / sizeof *of_losses; i++) {
+    CHECK(!plot_build(&arena, of_losses[i], &data, &figure, &nothing));
+    CHECK(strstr(nothing, "boolean.accuracy, of which the lowest is not the best") != NULL);
+  }
+  // An accuracy of 0 took part: residuals are differences, on axes that hold it.
+  struct plot_run *runs = (struct plot_run *)data.runs;
+  runs[0].loss = 0;
+  runs[0].predicted = -0.25;
+  CHECK(plot_build(&arena, "predicted-vs-observed", &data, &figure, &nothing));
+  CHECK(figure.y.scale == SCALE_LINEAR && figure.y.low < -0.25);
+  CHECK(plot_build(&arena, "residuals", &data, &figure, &nothing));
+  CHECK_TEXT(figure.y.label, "observed − predicted");
+  CHECK(figure.y.ticks == TICKS_PLAIN);
+  bool found = false;
+  for (size_t s = 0; s < figure.panels[0].count; s++)
+    for (size_t i = 0; i < figure.panels[0].series[s].count; i++)
+      found |= figure.panels[0].series[s].mark == MARK_POINTS && figure.panels[0].series[s].y[i] == 0.25;
+  CHECK(found);
+  arena_free(&arena);
+}
+
 int main(void) {
   RUN(formats_keep_their_colours);
   RUN(fronts_know_ties);
@@ -586,6 +632,7 @@ int main(void) {
   RUN(names_are_found);
   RUN(one_run_is_enough);
   RUN(lines_follow_the_design);
+  RUN(outcomes_have_their_names);
   RUN(drafts_stand_next_to_theory);
   return check_end();
 }

@@ -122,7 +122,7 @@ def finished_experiment():
         assert name in header, name
     assert [row[header.index("loss")] for row in rows] == [f"{one['loss']:.4f}" for one in document["runs"]]
     best = min(document["runs"], key=lambda one: one["loss"])
-    assert document["best"] == best["id"] and f"{best['loss']:.4f} nats" in page.words()
+    assert document["best"] == best["id"] and f"{best['loss']:.4f} nats/token" in page.words()
     # What was asked, how to do it again, where it ran.
     assert "# the spec of the test" in text and f"isoloss run {spec}" in page.words()
     assert "brgemm:avx512_core" in page.words() and "float32" in page.words()

@@ -77,6 +77,7 @@ def pairs_on_what_both_share():
     near(told["high"] - told["mean"], 2.3646242510103 * deviation / math.sqrt(8), 1e-9, "Student's t interval")
     as_far = sum(abs(sum(s * d for s, d in zip(signs, differences))) >= abs(sum(differences)) * (1 - 1e-12)
                  for signs in itertools.product([1, -1], repeat=8))
+    check(told["difference"] == "b - a" and told["unit"] == "nats/token" and told["matched_unit"] is None, "units", told)
     check(told["p"] == as_far / 256 and told["p_method"] == "exact sign-flip permutation", told["p"], as_far)
 
 
@@ -98,7 +99,7 @@ def text_says_the_same():
     out = run("compare", "a", "b", home="home", code=0).out
     told = document("compare", "a", "b", home="home")
     check("different (A | B): train.lr (0.01 | 0.02)" in out and "exact sign-flip permutation over 8 units" in out, out)
-    check(f"B - A: {told['mean']:+.4f} nats, mean over 8 pairs" in out and "seed noise" in out, out)
+    check(f"B - A: {told['mean']:+.4f} nats/token, mean over 8 pairs" in out and "seed noise" in out, out)
 
 
 @case
@@ -170,7 +171,8 @@ def matched_tokens_compare_at_the_shorter_end():
 @case
 def matched_loss_gives_the_compute_that_each_needs():
     told = document("compare", "a", "b", "--match-on", "loss", "--where", "train.steps == 200", home="home")
-    check(told["compared"] == "flops" and told["difference"] == "ln(b / a)" and len(told["pairs"]) == 4, told)
+    check(told["compared"] == "flops" and told["unit"] == "FLOP" and told["matched_unit"] == "nats/token", told)
+    check(told["difference"] == "ln(b / a)" and len(told["pairs"]) == 4, told)
     check(told["mean"] > 0.1 and abs(math.exp(told["mean"]) - 1.21) < 0.08, "1.1 squared, but for noise", told["mean"])
     tokens = document("compare", "a", "b", "--match-on", "loss", "--measure", "tokens", "--where", "train.steps == 200",
                       home="home")
@@ -202,7 +204,7 @@ def draws_one_figure():
         return "no gnuplot"
     with open(path_of("figures", "compare.svg"), encoding="utf-8") as file:
         text = file.read()
-    check(done.code == 0 and "<svg" in text and "matched flops" in text, done)
+    check(done.code == 0 and "<svg" in text and "matched training compute (FLOP)" in text and "(nats/token)" in text, done)
 
 
 def comparing_spec(name, entries, lr="0.01"):
@@ -247,8 +249,8 @@ def a_report_has_them_with_a_figure_each():
     with open(told["path"], encoding="utf-8") as file:
         page = file.read()
     mean = told["comparisons"][0]["comparison"]["mean"]
-    check("<h2>Comparisons</h2>" in page and f"B - A: {mean:+.4f} nats, mean over 8 pairs" in page, page[:2000])
-    check(page.count("matched flops") >= 2 and "B needs +" in page, "matched ones")
+    check("<h2>Comparisons</h2>" in page and f"B - A: {mean:+.4f} nats/token, mean over 8 pairs" in page, page[:2000])
+    check("matched flops" in page and "matched training compute (FLOP)" in page and "B needs +" in page, "matched ones")
     done = run("compare", path, "--figure", path_of("listed-figures"), home="home", code=0)
     check(set(os.listdir(path_of("listed-figures"))) == {"compare-at-the-ends.svg", "compare-compute.svg",
                                                         "compare-train.lr----0.01---train.lr----0.02.svg"},
@@ -320,7 +322,7 @@ def claims_are_judged_at_equal_loss_or_compute():
     check([claim["outcome"] for claim in told[:6]] == ["held", "not held", "held", "held", "undecided", "undecided"], told)
     check(told[0]["claim"] == f"{LOW} < {HIGH} at matched flops" and told[6]["claim"] == f"{LOW} < {HIGH}", told)
     check(told[2]["claim"].endswith("at matched tokens, where seed < 5"), told[2])
-    check(f"right less left: {pairs['mean']:+.4f} nats, mean over {pairs['units']} pairs" in told[0]["detail"]
+    check(f"right less left: {pairs['mean']:+.4f} nats/token, mean over {pairs['units']} pairs" in told[0]["detail"]
           and f"p = {pairs['p']:.2g}, two-sided, by exact sign-flip permutation" in told[0]["detail"], told[0], pairs["p"])
     check("of the left's flops, mean over 8 pairs" in told[3]["detail"] and "the right needs +" in told[3]["detail"], told[3])
     check("mean over 4 pairs" in told[4]["detail"] and "cannot tell: 4 units" in told[4]["detail"], told[4])

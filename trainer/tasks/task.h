@@ -26,6 +26,15 @@ struct task_folder_fields {
   const char *path, *digest, *parameters, *tokens;
 };
 
+// What runs of a task have in a column that trainings have too (N is `parameters`, D `tokens`), as axes of figures,
+// tables and captions say it. name NULL: the same as trainings.
+struct task_word {
+  const char *column;  // "loss"
+  const char *name;    // of an axis: "mean squared error"
+  const char *brief;   // of a legend: "error"
+  const char *unit;    // "nats/example"; "": none, or the name says it
+};
+
 struct task {
   const char *name;  // a word; what its fields and results begin with
   const char *help;
@@ -34,6 +43,7 @@ struct task {
   size_t field_count, settings_size;
   const struct task_result *results;
   size_t result_count;
+  const struct task_word *words;            // ends with a column of NULL; NULL: none
   const struct task_folder_fields *folder;  // NULL: it reads no model
   // Fills what is auto in settings and checks what fields say together. False with an error that is about fields
   // (error_about). NULL: there is nothing to do.

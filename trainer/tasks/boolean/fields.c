@@ -88,6 +88,15 @@ static void counts(const void *settings, struct task_numbers *counts) {
   counts->steps = (double)b->steps;
 }
 
+static const struct task_word words[] = {
+    {"parameters", "weights that are not 0", "weights", ""},
+    {"tokens", "training examples", "examples", ""},
+    {"loss", "test loss", "loss", "nats/example"},
+    {"train_loss", "training loss", "training loss", "nats/example"},
+    {0},
+};
+
 const struct task task_boolean = {
-    TASK_TABLES, .help = "a planted Boolean formula, a network that learns it, and the network read back", .version = 1,
-    .resolve = resolve, .counts = counts};
+    TASK_TABLES,      .help = "a planted Boolean formula, a network that learns it, and the network read back",
+    .version = 1,     .resolve = resolve,
+    .counts = counts, .words = words};

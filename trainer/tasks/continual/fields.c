@@ -46,6 +46,14 @@ static void counts(const void *settings, struct task_numbers *counts) {
   counts->tokens = counts->steps * (double)c->batch;
 }
 
+static const struct task_word words[] = {
+    {"parameters", "weights", "weights", ""},
+    {"tokens", "training examples", "examples", ""},
+    {"loss", "test loss, mean over phases", "loss", "nats/example"},
+    {"train_loss", "training loss", "training loss", "nats/example"},
+    {0},
+};
+
 const struct task task_continual = {TASK_TABLES,
                                     .help = "digits whose pixels are permuted in phases, and what a classifier forgets",
-                                    .version = 1, .counts = counts};
+                                    .version = 1, .counts = counts, .words = words};

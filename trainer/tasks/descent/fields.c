@@ -43,5 +43,12 @@ static void counts(const void *settings, struct task_numbers *counts) {
   counts->parameters = (double)((const struct descent *)settings)->dimension;
 }
 
-const struct task task_descent = {TASK_TABLES, .help = "gradient descent on a quadratic, as an example of a task",
-                                  .version = 1, .resolve = resolve, .counts = counts};
+static const struct task_word words[] = {
+    {"parameters", "dimensions", "dimensions", ""},
+    {"train_loss", "norm of the gradient over the first", "error", ""},
+    {0},
+};
+
+const struct task task_descent = {TASK_TABLES,      .help = "gradient descent on a quadratic, as an example of a task",
+                                  .version = 1,     .resolve = resolve,
+                                  .counts = counts, .words = words};

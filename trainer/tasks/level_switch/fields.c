@@ -37,5 +37,12 @@ static void counts(const void *settings, struct task_numbers *counts) {
   counts->steps = (double)s->repeats;
 }
 
-const struct task task_level_switch = {TASK_TABLES, .help = "generations of a search over layers on costs that add up",
-                                       .version = 1, .resolve = resolve, .counts = counts};
+static const struct task_word words[] = {
+    {"parameters", "layers", "layers", ""},
+    {0},
+};
+
+const struct task task_level_switch = {
+    TASK_TABLES,      .help = "generations of a search over layers on costs that add up",
+    .version = 1,     .resolve = resolve,
+    .counts = counts, .words = words};

@@ -59,6 +59,13 @@ static void counts(const void *settings, struct task_numbers *counts) {
   counts->steps = s->learn_steps ? (double)s->learn_steps : 1;
 }
 
+static const struct task_word words[] = {
+    {"loss", "mean squared error", "error", ""},
+    {"train_loss", "mean squared error", "error", ""},
+    {0},
+};
+
 const struct task task_smnn = {
-    TASK_TABLES, .help = "a layer that solves a differential equation by block-tridiagonal normal equations",
-    .version = 1, .resolve = resolve, .counts = counts};
+    TASK_TABLES,      .help = "a layer that solves a differential equation by block-tridiagonal normal equations",
+    .version = 1,     .resolve = resolve,
+    .counts = counts, .words = words};

@@ -122,10 +122,15 @@ static void counts(const void *settings, struct task_numbers *counts) {
 static const struct task_folder_fields folder = {"speculative.checkpoint", "speculative.digest",
                                                  "speculative.model_parameters", "speculative.model_tokens"};
 
+static const struct task_word words[] = {
+    {.column = "parameters"}, {.column = "tokens"}, {.column = "loss"}, {.column = "train_loss"}, {0},
+};
+
 const struct task task_speculative = {
     TASK_TABLES,
     .folder = &folder,
     .help = "draft trees of speculative decoding: tokens accepted per verification step",
     .version = 1,
     .resolve = resolve,
-    .counts = counts};
+    .counts = counts,
+    .words = words};

@@ -56,6 +56,14 @@ static void counts(const void *settings, struct task_numbers *counts) {
   counts->steps = (double)g->steps;
 }
 
-const struct task task_vi_game = {TASK_TABLES,
-                                  .help = "a game of two players, solved by workers that exchange quantized vectors",
-                                  .version = 1, .resolve = resolve, .counts = counts};
+static const struct task_word words[] = {
+    {"parameters", "variables of both players", "variables", ""},
+    {"loss", "norm of the operator over that at the start", "gap", ""},
+    {"train_loss", "norm of the operator over that at the start", "gap", ""},
+    {0},
+};
+
+const struct task task_vi_game = {
+    TASK_TABLES,      .help = "a game of two players, solved by workers that exchange quantized vectors",
+    .version = 1,     .resolve = resolve,
+    .counts = counts, .words = words};
