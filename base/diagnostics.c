@@ -55,6 +55,8 @@ void diagnostics_print(struct diagnostics *list, FILE *out, bool colour) {
     const char *start = colour ? d->warning ? "\033[33m" : "\033[31m" : "", *end = colour ? "\033[0m" : "";
     if (d->line > 0)
       fprintf(out, "%s:%d:%d: ", visible(&list->arena, d->file), d->line, d->column);
+    else if (d->column > 0)
+      fprintf(out, "%s: column %d: ", visible(&list->arena, d->file), d->column);
     else
       fprintf(out, "%s: ", visible(&list->arena, d->file));
     fprintf(out, "%s%s:%s %s\n", start, d->warning ? "warning" : "error", end, visible(&list->arena, d->message));

@@ -10,7 +10,7 @@
 
 struct diagnostic {
   const char *file;
-  int line, column;  // from 1; 0 when the place is the whole file
+  int line, column;  // from 1; 0 when the place is the whole file. Line 0 with a column: in the text of an option
   const char *message;
   const char *hint;  // or NULL
   bool warning;

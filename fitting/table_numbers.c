@@ -17,9 +17,12 @@ bool cell_missing(const struct cell *cell, bool quantity) {
   return false;
 }
 
-// The copy of the file ends in NUL, and no number continues over a separator, a quote or the end of a line.
+// The copy of the file ends in NUL, and no number continues over a separator, a quote or the end of a line. strtod
+// takes hexadecimal and "nan(...)", too, which are no numbers here, as in specs (number_parse).
 static bool plain_number(const struct cell *cell, double *number) {
   char *end;
+  for (int i = 0; i < cell->length; i++)
+    if (strchr("xX(", cell->text[i])) return false;
   *number = strtod(cell->text, &end);
   return cell->length > 0 && end == cell->text + cell->length;
 }

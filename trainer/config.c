@@ -440,6 +440,21 @@ static bool resolve_average(struct run_config *c, struct error *error) {
   return error_about(error, "train.average_checkpoints", "train.average_every", "train.steps", NULL);
 }
 
+// Levels of gradients that nobody rounds would be an axis without effect.
+static bool check_exchange(const struct run_config *c, struct error *error) {
+  static const char *const paths[] = {"train.gradient_levels", "train.gradient_bucket"};
+  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+    const struct run_field *field = field_find(paths[i], NULL);
+    char number[32];
+    if (field->counts_when(c) || config_is_default(c, field)) continue;
+    error_set(error, EXIT_USAGE_ERROR,
+              "%s %s says nothing where train.gradient_compression is none: leave it out, or compress gradients",
+              field->path, field_text(field, field_get(c, field), number));
+    return error_about(error, field->path, "train.gradient_compression", NULL);
+  }
+  return true;
+}
+
 // A format that begins later leaves at least one step on either side.
 static bool phases_fit(const struct run_config *c, struct error *error) {
   struct arena arena = {0};
@@ -522,6 +537,6 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
     return error_set(error, EXIT_USAGE_ERROR, "train.warmup_steps %" PRId64 " is more than the run's %" PRId64 " steps",
                      config->train.warmup_steps, config->train.steps) ||
            error_about(error, "train.warmup_steps", NULL);
-  return optimizer_resolve(config, error) && format_fits(config, error) &&
+  return optimizer_resolve(config, error) && check_exchange(config, error) && format_fits(config, error) &&
          (config->own_model.given || phases_fit(config, error)) && resolve_average(config, error);
 }

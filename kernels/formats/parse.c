@@ -36,8 +36,18 @@ static bool take_options(struct piece *text, struct piece *options) {
   return true;
 }
 
+// A name of a whole format may be refused here too: where options follow it, or in an operand's place.
 static bool unknown_term(struct piece term, struct error *error) {
   char name[64];
+  struct piece meant = term;
+  for (const struct format_alias *alias = format_aliases; alias->name; alias++)
+    if (piece_is(term, alias->name)) meant = piece_of(alias->preset);
+  for (const struct format_preset *preset = format_presets; preset->name; preset++)
+    if (piece_is(meant, preset->name))
+      return error_set(error, EXIT_USAGE_ERROR,
+                       "'%s' is a whole format, which takes no options and is no operand's: write out what it stands "
+                       "for, and change that: %s",
+                       preset->name, preset->text);
   snprintf(name, sizeof name, "%.*s", (int)term.length, term.start);
   size_t count = 0;
   const char *candidates[128];

@@ -34,8 +34,8 @@ static bool newest_checkpoint(const char *run, struct arena *arena, struct saved
     return false;
   }
   return error_set(error, EXIT_USAGE_ERROR,
-                   "%s has no checkpoint: the run has not got to its first one, or its trainer "
-                   "is not isoloss-train",
+                   "%s has no checkpoint: the run has not got to its first one (at its end, or earlier with "
+                   "train.checkpoint_steps), or its trainer is not isoloss-train",
                    run);
 }
 

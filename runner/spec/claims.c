@@ -140,6 +140,12 @@ static bool result_of_task(const struct spec_reader *reader, const char *name) {
   return reader->spec->task && task_of_result(name, NULL) == reader->spec->task;
 }
 
+// How a claim on that column is written.
+static const char *matched_form(struct spec_reader *reader, enum paired_match match, const char *column) {
+  return arena_format(&reader->spec->arena, "{claim: \"%s[A] < %s[B]\", match_on: %s}", column, column,
+                      paired_match_names[match]);
+}
+
 // What the claim compares is what its sides name: at a matched result of a task another one; at matched loss the
 // compute that it takes, else the loss.
 static bool read_measure(struct spec_reader *reader, const struct node *text, const char *column,
@@ -154,16 +160,17 @@ static bool read_measure(struct spec_reader *reader, const struct node *text, co
             false);
   }
   if (matched->match != MATCH_LOSS) {
-    return loss || (node_error(text, reader->diagnostics, matched_hint, "at matched %s losses are compared, not %.60s",
-                               paired_match_names[matched->match], column),
-                    false);
+    return loss ||
+           (node_error(text, reader->diagnostics, matched_form(reader, matched->match, "loss"),
+                       "at matched %s losses are compared, not %.60s", paired_match_names[matched->match], column),
+            false);
   }
   for (int m = MATCH_FLOPS; m < MATCHES; m++)
     if (strcmp(column, paired_match_names[m]) == 0) {
       matched->measure = (enum paired_match)m;
       return true;
     }
-  node_error(text, reader->diagnostics, "write flops[A] < flops[B]",
+  node_error(text, reader->diagnostics, matched_form(reader, MATCH_LOSS, paired_match_names[MATCH_FLOPS]),
              "at matched loss flops, tokens or train_seconds are compared, not %.60s", column);
   return false;
 }

@@ -64,9 +64,11 @@ static void read_base(struct spec_reader *reader, const struct node *root) {
                node_kind_name(base));
 }
 
+// Its mistakes are placed by the option's text, and the column in that: the path's or the value's.
 static void read_override(struct spec_reader *reader, const char *text) {
   struct spec *spec = reader->spec;
   char file[200], path[128];
+  enum { PATH_COLUMN = 1 };
   snprintf(file, sizeof file, "--set %.150s", text);
   const char *equals = strchr(text, '=');
   if (!equals || equals == text || equals - text > 120) {
@@ -76,33 +78,33 @@ static void read_override(struct spec_reader *reader, const char *text) {
   snprintf(path, sizeof path, "%.*s", (int)(equals - text), text);
   const struct run_field *field = spec_field_find(spec, path);
   if (!field) {
-    diagnostics_add(reader->diagnostics, false, file, 0, 0, spec_field_hint(reader, path), "no field is called '%s'",
-                    path);
+    diagnostics_add(reader->diagnostics, false, file, 0, PATH_COLUMN, spec_field_hint(reader, path),
+                    "no field is called '%s'", path);
     return;
   }
   if (strcmp(field->path, "task") == 0 || (spec->task && !field->own && !(field->groups & GROUP_ALL_TASKS))) {
-    diagnostics_add(reader->diagnostics, false, file, 0, 0, NULL, "%s %s %s", field->path,
+    diagnostics_add(reader->diagnostics, false, file, 0, PATH_COLUMN, NULL, "%s %s %s", field->path,
                     strcmp(field->path, "task") == 0 ? "is what the spec says: change it there, from"
                                                      : "is a field of task lm, not of task",
                     spec->base.task);
     return;
   }
   if (field->stage) {
-    diagnostics_add(reader->diagnostics, false, file, 0, 0, NULL, "%s is a setting of a stage: change it in the spec",
-                    field->path);
+    diagnostics_add(reader->diagnostics, false, file, 0, PATH_COLUMN, NULL,
+                    "%s is a setting of a stage: change it in the spec", field->path);
     return;
   }
   struct error error = {0};
   bool budget = field->groups & GROUP_BUDGET;
   for (size_t i = 0; budget && i < run_field_count; i++) {
     if (!spec->overridden[i] || &run_fields[i] == field || !(run_fields[i].groups & GROUP_BUDGET)) continue;
-    diagnostics_add(reader->diagnostics, false, file, 0, 0, NULL, "--set gives %s already, which says the same thing",
-                    run_fields[i].path);
+    diagnostics_add(reader->diagnostics, false, file, 0, PATH_COLUMN, NULL,
+                    "--set gives %s already, which says the same thing", run_fields[i].path);
     return;
   }
   if (budget) config_clear_budget(&spec->base);
   if (!spec_set_text(spec, &spec->base, field, equals + 1, &spec->arena, &error)) {
-    diagnostics_add_error(reader->diagnostics, file, 0, 0, &error);
+    diagnostics_add_error(reader->diagnostics, file, 0, (int)(equals - text) + 2, &error);
     return;
   }
   spec->overridden[spec_field_index(field)] = true;

@@ -179,6 +179,10 @@ static void reads_numbers_of_people(void) {
     double value = read_one(cases[i].text, "loss", "");
     if (!CHECK(value == cases[i].value)) printf("# '%s' is read as %g\n", cases[i].text, value);
   }
+  // What strtod takes besides them is no number: a column of it is one of words.
+  static const char *const words[] = {"0x10", "-0X1p3", "nan(1)"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (!CHECK(isnan(read_one(words[i], "loss", "")))) printf("# '%s' is read as a number\n", words[i]);
   // where the file has decimal commas, "1.234" has none
   CHECK(read_one("1.234", "tokens", "loss") == 1234 && read_one("1,234", "tokens", "loss") == 1.234);
   static const struct {

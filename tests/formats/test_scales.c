@@ -280,6 +280,9 @@ static void clashes(void) {
       {"w(nvfp4)a(nvfp4)[tokens]", "it needs both with a grid"},
       {"w(int4)a(nvfp4)g(nvfp4)[tokens]", "untransformed weights and activations"},
       {"w4[high-precision(1.2)]", "takes the share of the blocks"},
+      {"quartet[high-precision()]", "'quartet' is a whole format, which takes no options"},
+      {"quartet-sr[high-precision(0.5)]", "write out what it stands for, and change that: w("},
+      {"w(quartet)a(int4)", "'quartet' is a whole format"},
       {"int4-zero", "is of groups with a scale each, as int4-zero-g32"}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     struct arena arena = {0};

@@ -97,6 +97,13 @@ code, out, err = run("plan", "good.yaml", "--set", "model.width=48")
 check(code == 2 and "model.width is swept at good.yaml:3:16" in err,
       "plan: --set on a swept path is refused", code, err)
 
+# A mistake in an option is placed by the option and the column in it.
+for option, place, message in (("train.lr=0x10", 10, "train.lr must be a number, not '0x10'"), ("train.lr=inf", 10, "train.lr must be a number, not 'inf'"),
+                               ("model.layers=0x2", 14, "model.layers must be a whole number, not '0x2'"),
+                               ("train.lrr=1", 1, "no field is called 'train.lrr'")):
+    code, out, err = run("check", "good.yaml", "--set", option)
+    check(code == 2 and f"--set {option}: column {place}: error: {message}" in err, "check: --set, with a column", code, err)
+
 code, out, err = run("plan", "good.yaml", "--set", "train.steps=5", "--json")
 runs = json.loads(out)
 check(code == 0 and len(runs) == 4 and all(item["steps"] == 5 and len(item["id"]) == 32 for item in runs)

@@ -90,7 +90,9 @@ void tune_stage_training(struct run_config *config) {
           : (double)config->train.tokens / (double)config_kept_parameters(config).non_embedding;
   config->from.path = config->from.digest = "";
   config->train.average_checkpoints = 0;
-  config->train.gradient_compression = "none";
+  config->train.gradient_compression = plain.train.gradient_compression;
+  config->train.gradient_levels = plain.train.gradient_levels;
+  config->train.gradient_bucket = plain.train.gradient_bucket;
   config->format_begins = 0;
 }
 
