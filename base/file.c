@@ -140,6 +140,24 @@ failed:
   return false;
 }
 
+void file_remove_unfinished(const char *path) {
+  char folder[PATH_MAX], one[2 * PATH_MAX];
+  snprintf(folder, sizeof folder, "%s", path);
+  char *slash = strrchr(folder, '/');
+  const char *name = slash ? slash + 1 : path;
+  char start[NAME_MAX + 8];
+  snprintf(start, sizeof start, "%.*s.tmp-", NAME_MAX, name);
+  if (slash) *slash = '\0';
+  DIR *entries = opendir(!slash ? "." : *folder ? folder : "/");
+  if (!entries) return;
+  for (struct dirent *entry; (entry = readdir(entries));) {
+    if (!starts_with(entry->d_name, start)) continue;
+    snprintf(one, sizeof one, "%s/%s", !slash ? "." : folder, entry->d_name);
+    unlink(one);
+  }
+  closedir(entries);
+}
+
 bool file_exists(const char *path) { return access(path, F_OK) == 0; }
 
 bool folder_make(const char *path, struct error *error) {

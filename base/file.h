@@ -20,6 +20,8 @@ bool file_write_all(int file, const void *bytes, size_t length);
 // Writes bytes to PATH.tmp-PID, syncs it, renames it to PATH and syncs the folder: readers see the old or the new file.
 // A device or pipe at PATH is written into.
 bool file_write_atomic(const char *path, const void *bytes, size_t length, struct error *error);
+// Removes what writers of this file left that were killed on the way. For who knows that nobody writes it now.
+void file_remove_unfinished(const char *path);
 bool file_exists(const char *path);
 bool folder_make(const char *path, struct error *error);  // with parents; fine when it is there
 // A new folder of this process's own in $TMPDIR or /tmp, whose name begins so; in the arena. NULL on error.

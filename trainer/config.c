@@ -537,6 +537,7 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
     return error_set(error, EXIT_USAGE_ERROR, "train.warmup_steps %" PRId64 " is more than the run's %" PRId64 " steps",
                      config->train.warmup_steps, config->train.steps) ||
            error_about(error, "train.warmup_steps", NULL);
-  return optimizer_resolve(config, error) && check_exchange(config, error) && format_fits(config, error) &&
-         (config->own_model.given || phases_fit(config, error)) && resolve_average(config, error);
+  return optimizer_resolve(config, error) && check_exchange(config, error) && config_moments_fit(config, error) &&
+         format_fits(config, error) && (config->own_model.given || phases_fit(config, error)) &&
+         resolve_average(config, error);
 }

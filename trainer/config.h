@@ -99,7 +99,7 @@ struct run_config {
     double tokens_per_parameter, lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, adam_eps,
         momentum, row_beta2, rest_lr_ratio, basis_memory, damping, weight_decay, clip_norm;
     const char *optimizer, *momentum_form, *lr_scale, *rank_score, *error_feedback, *master_weights, *optimizer_state,
-        *optimizer_rounding, *schedule, *recompute, *gradient_compression;
+        *optimizer_rounding, *schedule, *recompute, *gradient_compression, *first_moment, *second_moment;
   } train;
   const char *format, *task;
   int64_t seed;
@@ -280,6 +280,9 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
 bool config_format_fits(const struct run_config *resolved, const struct format *format, const char *path,
                         struct error *error);
 struct parameter_counts config_parameters(const struct run_config *resolved);
+// Whether the formats of the optimizer's moments go with a configuration whose optimizer is resolved; the error is
+// about fields.
+bool config_moments_fit(const struct run_config *config, struct error *error);
 // Parses `format` into `parsed_format`, which lives in the arena. False with an error when this trainer has no such
 // format (a custom trainer may have).
 bool config_parse_format(struct run_config *config, struct arena *arena, struct error *error);

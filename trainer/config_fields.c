@@ -35,6 +35,9 @@ static bool compresses_gradients(const struct run_config *c) {
   return strcmp(c->train.gradient_compression, "none") != 0;
 }
 
+static bool represents_first(const struct run_config *c) { return strcmp(c->train.first_moment, "none") != 0; }
+static bool represents_second(const struct run_config *c) { return strcmp(c->train.second_moment, "none") != 0; }
+
 static bool averages(const struct run_config *c) { return c->train.average_checkpoints > 1; }
 
 static bool tuning_cools_down(const struct run_config *c) { return strcmp(c->tune.schedule, "wsd") == 0; }
@@ -151,6 +154,13 @@ const struct run_field run_fields[] = {
           "bfloat16")},
     {CHOICE(train.optimizer_state, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_state), GROUP(STATE),
      HELP("type of the optimizer's moments: bfloat16 takes half the memory")},
+    {TEXT(train.first_moment), DEFAULT("none"), COUNTS_WHEN(represents_first), GROUP(FORMAT),
+     HELP(
+         "format that the first moments of the blocks' matrices are represented in after each step, such as absmax-int8-g64; "
+         "of optimizers that keep one for each weight")},
+    {TEXT(train.second_moment), DEFAULT("none"), COUNTS_WHEN(represents_second), GROUP(FORMAT),
+     HELP(
+         "the same of the roots of the second moments (adamw, soap); a grid without a level at 0, such as absmax-int8-g64")},
     {CHOICE(train.optimizer_rounding, "stochastic|nearest"), DEFAULT("stochastic"), COUNTS_WHEN(rounds),
      HELP("rounding of moments and master weights in bfloat16: to nearest, slow ones stop moving; stochastic "
           "keeps the mean")},

@@ -6,6 +6,7 @@
 #include "kernels/formats/format.h"
 #include "trainer/average.h"
 #include "trainer/gradient_exchange.h"
+#include "trainer/moment_formats.h"
 
 enum { MATRICES = MATRIX_HEAD + 1, SHAPES = 20 };
 
@@ -388,7 +389,8 @@ static struct memory_plan memory_of(const struct ops *ops, const struct device *
   if (scratch) plan.workspace = layout_align(plan.workspace) + scratch;  // behind the device's
   plan.batch = layout_host_tokens(c, use) * (int64_t)(2 * sizeof(int32_t) + sizeof(uint8_t));
   if (use == MODEL_TRAIN) plan.average = average_bytes(c);
-  if (use == MODEL_TRAIN) plan.exchange = gradient_exchange_bytes(c, plan.gradients / (int64_t)sizeof(float));
+  if (use == MODEL_TRAIN)
+    plan.exchange = gradient_exchange_bytes(c, plan.gradients / (int64_t)sizeof(float)) + moment_formats_bytes(c);
   add_up(&plan);
   return plan;
 }

@@ -9,6 +9,7 @@
 #include "trainer/block.h"
 #include "trainer/gradient_exchange.h"
 #include "trainer/layout.h"
+#include "trainer/moment_formats.h"
 #include "trainer/phase.h"
 
 static bool get(struct model *m, const char *what, int64_t bytes, void *target, struct error *error) {
@@ -220,6 +221,7 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
   if (scratch) m->optimizer_scratch = (float *)((char *)m->workspace + workspace);
   m->blocks = arena_array(&m->arena, (size_t)resolved->model.layers, sizeof *m->blocks);
   if (use == MODEL_TRAIN) m->exchange = gradient_exchange_make(resolved);
+  if (use == MODEL_TRAIN) m->moment_formats = moment_formats_make(&m->config);
   if (m->memory.average) m->average = memory_get((size_t)m->memory.average);
   if (!lay_out(m, model_has_format(m, 0), error)) goto failed;
   return m;
@@ -240,6 +242,7 @@ void model_free(struct model *m) {
   for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
     if (memory[i]) m->ops->free(m->device, memory[i]);
   gradient_exchange_free(m->exchange);
+  moment_formats_free(m->moment_formats);
   free(m->average);
   arena_free(&m->arena);
   free(m);
@@ -377,6 +380,9 @@ void model_update(struct model *m, double lr, int64_t step, int slot) {
                                      .scratch = m->optimizer_scratch};
   m->ops->square_sum(m->device, spans, count, &m->square_sums[slot]);
   optimizer_of(&m->config)->step(&optimizer);
+  if (m->moment_formats)
+    moment_formats_apply(m->moment_formats, m->ops, m->device, &m->table, model_state(m, STATE_M, 0),
+                         model_state(m, STATE_V, 0), step);
   if (m->partner) m->partner->after(m->partner->context, lr);
   model_prepare(m, step + 1);
 }
@@ -387,7 +393,7 @@ void model_step(struct model *m, const struct token_batch *batch, int64_t target
   int sequence =
       format_sequence(m->config.parsed_format, step + 1 - m->format_begins, m->config.train.steps - m->format_begins);
   const struct optimizer *optimizer = optimizer_of(&m->config);
-  bool repeats = m->ops->repeat_begin && !m->partner && !m->exchange &&
+  bool repeats = m->ops->repeat_begin && !m->partner && !m->exchange && !m->moment_formats &&
                  !(optimizer->irregular && optimizer->irregular(&m->config));
   if (repeats) m->ops->repeat_begin(m->device, sequence);
   for (int64_t row = 0; row < batch->rows; row += m->rows) {

@@ -100,6 +100,7 @@ struct model {
   const struct model_attention *attention_by;  // NULL: among the rows
   const struct model_passage *passage;         // NULL: all rows at once
   struct gradient_exchange *exchange;          // between micro-batches, which are workers; NULL: none
+  struct moment_formats *moment_formats;       // of the optimizer's moments; NULL: none
   struct model_origin origin;                  // set by whoever opens the model for a run
 
   // Device memory, laid out by the table.

@@ -11,6 +11,7 @@
 #include "kernels/formats/format.h"
 #include "kernels/lapack.h"
 #include "trainer/gradient_exchange.h"
+#include "trainer/moment_formats.h"
 #include "trainer/search_budget.h"
 #include "trainer/stages/stage.h"
 #include "trainer/training.h"
@@ -132,6 +133,26 @@ bool report_exchange(struct training *t, struct error *error) {
   json_key_integer(json, "tokens", t->done.tokens);
   json_key_number(json, "gradient_compression_error", told.error);
   json_key_number(json, "gradient_bytes", told.bytes);
+  return event_end(&t->log, error);
+}
+
+bool report_moments(struct training *t, struct error *error) {
+  struct moment_formats_result result;
+  if (!t->model->moment_formats) return true;
+  if (!moment_formats_result(t->model->moment_formats, &result, error)) return false;
+  if (!isfinite(result.first_error) && !isfinite(result.second_error)) return true;  // before this worker's first step
+  struct json_writer *json = event_begin(&t->log, "metrics");
+  json_key_integer(json, "step", t->done.step);
+  json_key_integer(json, "tokens", t->done.tokens);
+  const struct {
+    const char *key;
+    double value;
+  } numbers[] = {{"first_moment_error", result.first_error},
+                 {"second_moment_error", result.second_error},
+                 {"first_moment_bits", result.first_bits},
+                 {"second_moment_bits", result.second_bits}};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    if (isfinite(numbers[i].value)) json_key_number(json, numbers[i].key, numbers[i].value);
   return event_end(&t->log, error);
 }
 

@@ -113,7 +113,7 @@ static enum verdict after_step(struct training *t, size_t *next_evaluation, stru
     enum verdict verdict = training_drain(t, error);
     if (verdict != GO_ON) return verdict;
   }
-  if (log && (!report_step(t, error) || !report_exchange(t, error))) return FAILED;
+  if (log && (!report_step(t, error) || !report_exchange(t, error) || !report_moments(t, error))) return FAILED;
   if (evaluation) {
     struct evaluation result;
     enum verdict verdict = evaluate(t, c->train.eval_tokens, NULL, &result, error);

@@ -21,7 +21,7 @@ struct memory_plan {
   int64_t workspace;    // scratch of the operations
   int64_t batch;        // tokens, targets and masks of a micro-batch; in the machine's memory
   int64_t average;      // the sum of averaged checkpoints (train.average), in the machine's memory too
-  int64_t exchange;     // gradients of simulated workers (train.gradient_compression); in the machine's memory too
+  int64_t exchange;  // gradients of simulated workers, and a matrix's moments in a format; in the machine's memory too
   int64_t total;
 };
 

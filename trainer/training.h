@@ -116,6 +116,8 @@ bool report_start(struct training *training, struct error *error);
 bool report_step(struct training *training, struct error *error);
 // Of a training with exchanged gradients, at its last step; else nothing.
 bool report_exchange(struct training *training, struct error *error);
+// The same of one with moments in formats.
+bool report_moments(struct training *training, struct error *error);
 bool report_evaluation(struct training *training, const struct evaluation *evaluation, struct error *error);
 // The same for runs that branch off later: no event of this run's.
 bool report_branch_evaluation(struct training *training, const struct evaluation *evaluation, struct error *error);

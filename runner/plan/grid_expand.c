@@ -38,40 +38,58 @@ static bool key_add(struct key_set *set, struct key key) {
   return key_put(set, key);
 }
 
+// Bytes on their way into a key.
+struct key_bytes {
+  struct key key;
+  size_t used;
+  unsigned char bytes[4096];
+};
+
+static void key_flush(struct key_bytes *to) {
+  to->key = (struct key){hash64(to->bytes, to->used, to->key.a), hash64(to->bytes, to->used, to->key.b)};
+  to->used = 0;
+}
+
+static void key_take(struct key_bytes *to, const void *bytes, size_t count) {
+  if (to->used + count > sizeof to->bytes) key_flush(to);
+  if (count > sizeof to->bytes) {
+    const uint64_t hash = hash64(bytes, count, 7);
+    key_take(to, &hash, sizeof hash);
+    return;
+  }
+  memcpy(to->bytes + to->used, bytes, count);
+  to->used += count;
+}
+
 // What makes two runs the same: the fields that count in a run's identity, and the corpus: by its digest, or by its
 // fields while it is not prepared. A run that is not resolved is compared by all its fields.
 static struct key key_of(struct run_grid *grid, const struct grid_result *run) {
   const struct corpus_facts *facts = &grid->corpora[run->corpus].facts;
-  unsigned char bytes[8192];
-  size_t used = 0;
-  bytes[used++] = run->resolved;
-  memcpy(bytes + used, facts->digest, sizeof facts->digest);
-  used += sizeof facts->digest;
-  for (size_t i = 0; i < spec_field_count(grid->spec) && used + 64 < sizeof bytes; i++) {
+  struct key_bytes to;
+  to.key = (struct key){0, 1};
+  to.used = 0;  // the bytes need no beginning
+  key_take(&to, &run->resolved, sizeof run->resolved);
+  key_take(&to, facts->digest, sizeof facts->digest);
+  for (size_t i = 0; i < spec_field_count(grid->spec); i++) {
     const struct run_field *field = spec_field_at(grid->spec, i);
     if (field->groups & GROUP_CORPUS) {
       if (facts->known) continue;
     } else if (run->resolved && !config_counts(&run->config, field)) {
       continue;
     }
+    // Which fields count differs from run to run: a value of one is not that of another.
+    key_take(&to, &i, sizeof i);
     struct value value = grid_value(grid, field, field_get(&run->config, field));
     if (value.kind == VALUE_TEXT) {
-      size_t length = strlen(value.text);
-      uint64_t hash = length > 32 ? hash64(value.text, length, 7) : 0;
-      const void *from = length > 32 ? (const void *)&hash : value.text;
-      size_t size = length > 32 ? sizeof hash : length;
-      memcpy(bytes + used, from, size);
-      used += size;
-      bytes[used++] = length > 32 ? 0xFF : 0xFE;  // neither is a byte of UTF-8
+      key_take(&to, value.text, strlen(value.text) + 1);
     } else {
       double number = value.kind == VALUE_MISSING ? NAN : value.number == 0 ? 0 : value.number;  // -0 is 0
-      memcpy(bytes + used, &number, sizeof number);
-      used += sizeof number;
+      key_take(&to, &number, sizeof number);
     }
   }
-  struct key key = {hash64(bytes, used, 0), hash64(bytes, used, 1)};
-  if (!key.a && !key.b) key.a = 1;
-  return key;
+  key_flush(&to);
+  if (!to.key.a && !to.key.b) to.key.a = 1;
+  return to.key;
 }
 
 // ---- axes ----

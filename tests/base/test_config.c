@@ -96,7 +96,7 @@ static void groups_and_effects(void) {
     CHECK(!field->counts_when || field->effect == EFFECT_COUNTS);
     if (field->effect != EFFECT_COUNTS) CHECK(!config_counts(&config, field));
   }
-  CHECK(budget == 3 && formats == 3);  // a training's, a further one's, and what compress brings weights to
+  CHECK(budget == 3 && formats == 5);  // a training's, a further one's, what compress brings weights to, and moments
   config_clear_budget(&config);
   CHECK(config.train.steps == AUTO_INTEGER && config_is_default(&config, field_find("train.steps", NULL)));
 }

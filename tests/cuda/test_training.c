@@ -54,6 +54,13 @@ static void exchanged_gradients(void) {
   compare_runs(&c, 12, 1e-4, 2e-3, 0.99);
 }
 
+// So are the moments that are represented: a value between two levels may go to either.
+static void represented_moments(void) {
+  struct run_config c = configuration("float32", "none");
+  c.train.first_moment = c.train.second_moment = "int8-g16";
+  compare_runs(&c, 12, 1e-4, 2e-3, 0.99);
+}
+
 // One layer is enough for optimizers: every shape of a matrix is in it.
 static struct run_config small_configuration(const char *optimizer, double lr) {
   return configuration_by(optimizer, lr, "none", 1, "float32", "none");
@@ -308,6 +315,7 @@ int main(void) {
     RUN(narrow_moments);
     RUN(narrow_masters);
     RUN(exchanged_gradients);
+    RUN(represented_moments);
     RUN(same_bits);
     RUN(graphs);
     RUN(changed_sequence);

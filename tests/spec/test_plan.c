@@ -89,6 +89,22 @@ static void same_again(void) {
   drop(&b);
 }
 
+// Which fields count differs from run to run: one's value is not taken for another's.
+static void values_of_other_fields(void) {
+  struct made made;
+  make(&made, SMALL "sweep: {grid: {train.first_moment: [none, int8-g16], train.second_moment: [none, int8-g16]}}\n",
+       false);
+  if (!CHECK(made.fine && made.plan.count == 4)) return;
+  for (size_t i = 0; i < made.plan.count; i++)
+    for (size_t j = 0; j < i; j++) {
+      struct planned_run x, y;
+      plan_run(&made.plan, i, &x);
+      plan_run(&made.plan, j, &y);
+      CHECK(strcmp(x.id, y.id) != 0);
+    }
+  drop(&made);
+}
+
 // The id of a spec's only run, in a buffer of its own.
 static const char *id_of(const char *text) {
   static char ids[8][40];
@@ -212,6 +228,7 @@ int main(int argc, char **argv) {
   setenv("ISOLOSS_HOME", scratch, 1);
   RUN(million_runs);
   RUN(same_again);
+  RUN(values_of_other_fields);
   RUN(identity);
   RUN(corpora_are_prepared);
   RUN(json_contract);

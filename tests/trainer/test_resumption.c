@@ -79,6 +79,8 @@ static void rates_after_a_stop(void) {
 static void exchanged_gradients_after_a_stop(void) {
   check_stops("train.steps=16;train.gradient_compression=layerwise", "3 11");
   check_stops("train.steps=12;train.gradient_compression=uniform;train.gradient_bucket=0", "5");
+  check_stops("train.steps=12;train.first_moment=w(int4[absmax,group(16),stochastic]);train.second_moment=int8-g16",
+              "5");
 }
 
 static void data_in_a_second_epoch(void) {

@@ -283,9 +283,11 @@ bool corpus_prepare(const struct run_config *config, bool refresh, corpus_progre
   bool fine = true;
   if (!location->prepared || refresh) {
     const char *requests = path_join(arena, building.cache, "requests");
+    const char *place = path_join(arena, requests, key);
+    file_remove_unfinished(place);
     building.folder = arena_format(arena, "%s/corpora/.%s.building", building.cache, key);
     fine = build(&building, location, error) && folder_make(requests, error) &&
-           file_write_atomic(path_join(arena, requests, key), location->digest, strlen(location->digest), error);
+           file_write_atomic(place, location->digest, strlen(location->digest), error);
     location->prepared = fine;
     documents_free(&building.documents);
     tokenizer_free(&building.tokenizer);

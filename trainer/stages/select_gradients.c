@@ -58,6 +58,7 @@ static bool open_model(struct measuring *m, struct error *error) {
   config.train.accumulation = 1;
   config.train.average_checkpoints = 0;
   config.train.gradient_compression = "none";
+  config.train.first_moment = config.train.second_moment = "none";
   config.model.device = t->file.config.model.device;
   config.train.threads = t->file.config.train.threads;
   m->model = model_create(t->ops, t->device, &config, MODEL_TRAIN, error);

@@ -92,6 +92,8 @@ void tune_stage_training(struct run_config *config) {
   config->train.average_checkpoints = 0;
   config->train.gradient_compression = plain.train.gradient_compression;
   config->train.gradient_levels = plain.train.gradient_levels;
+  config->train.first_moment = plain.train.first_moment;
+  config->train.second_moment = plain.train.second_moment;
   config->train.gradient_bucket = plain.train.gradient_bucket;
   config->format_begins = 0;
 }
