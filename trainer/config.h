@@ -109,6 +109,9 @@ struct run_config {
   // Settings of stages that follow the training; of a run before them they are at their defaults.
   struct {
     const char *path, *digest;
+    // Whether the folder's model has cost more than the training that these fields describe: stages of its chain
+    // trained, searched or selected data, and what they took is not known here. Found when the folder is read.
+    bool spent_more;
   } from;
   struct {
     int64_t channels;
@@ -333,6 +336,7 @@ struct run_file {
   const struct run_branch *branches;  // the runs whose trunk this one is
   size_t branch_count;
   struct run_config config;  // resolved
+  bool spent_more;           // of an export: as from.spent_more of the configuration
 };
 // Reads {"model.layers":4,...}, as the store has it, over a configuration of defaults, at which what is null stays;
 // strings in the arena. Fields that specs declare themselves are unknown here. False with an error that names the

@@ -192,6 +192,7 @@ void run_file_write(const struct run_file *file, struct text *out) {
     json_key_string(&json, "parent", file->parent);
   }
   put_trunk(&json, file);
+  if (file->spent_more) json_key_boolean(&json, "spent_more", true);
   json_key(&json, "corpus");
   json_object_begin(&json);
   json_key_string(&json, "path", file->corpus_path);
@@ -344,6 +345,7 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
     snprintf(file->id, sizeof file->id, "%s", id);
     snprintf(file->corpus_digest, sizeof file->corpus_digest, "%s", digest);
     file->corpus_path = arena_string(arena, corpus_path);
+    file->spent_more = json_is_true(json_object_get(root, "spent_more"));
     fine = read_trunk(arena, path, root, file, error) &&
            (read_fields(arena, &file->config, config, false, error) || error_context(error, "%s", path));
   }

@@ -179,12 +179,15 @@ static const char *run_file_of(const char *folder, struct arena *arena) {
 static bool take_run(struct model_folder *folder, const char *path, struct arena *arena, struct error *error) {
   struct run_file file;
   struct run_config model = folder->config;
-  if (!run_file_read(arena, path, &file, error) || !stage_model_config(&file.config, arena, error)) return false;
+  if (!run_file_read(arena, path, &file, error)) return false;
+  file.spent_more = file.spent_more || stages_spend(&file.config);
+  if (!stage_model_config(&file.config, arena, error)) return false;
   config_clear_stages(&file.config);
   if (file.config.model.layers != model.model.layers || file.config.model.width != model.model.width ||
       file.config.model.vocabulary != model.model.vocabulary || file.config.model.context != model.model.context)
     return error_set(error, EXIT_USAGE_ERROR, "%s is of another model than config.json next to the weights", path);
   folder->config = file.config;
+  folder->config.from.spent_more = file.spent_more;
   if (file.config.train.steps == AUTO_INTEGER) forget_training(&folder->config);
   folder->of_run = true;
   return config_parse_format(&folder->config, arena, error);

@@ -68,6 +68,9 @@ const char *stage_key(const struct stage *stage);  // under `stages`
 bool stage_trains(const struct stage *stage, const struct run_config *config);
 // Whether a run of the stage (NULL: none) with these settings makes its model from initial weights.
 bool stage_begins(const struct stage *stage, const struct run_config *config);
+// Whether the model of a run with these settings has cost more than the training that they describe: a stage of its chain
+// trained, searched or selected data, or the chain began with a trained folder, of which the settings do not say it.
+bool stages_spend(const struct run_config *config);
 // Of a run with these settings: what its corpus, with these facts, is to a training, after the stages that choose of
 // it.
 struct corpus_facts stage_facts(const struct run_config *config, const struct corpus_facts *facts);

@@ -134,6 +134,15 @@ bool stage_begins(const struct stage *stage, const struct run_config *config) {
   return stage && stage->begins && stage->begins(config);
 }
 
+bool stages_spend(const struct run_config *config) {
+  if (*config->from.path) return config->train.steps != AUTO_INTEGER;
+  for (size_t i = 0; i < stage_count; i++) {
+    const struct stage *stage = &stages[i];
+    if (!stage->root && !stage->skips(config) && (stage->spends || stage_trains(stage, config))) return true;
+  }
+  return false;
+}
+
 struct corpus_facts stage_facts(const struct run_config *config, const struct corpus_facts *facts) {
   struct corpus_facts left = *facts;
   for (size_t i = 0; i < stage_count; i++) {
