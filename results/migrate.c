@@ -54,6 +54,10 @@ static const char migration_12_sql[] =
 #include "migration-12.sql.inc"
     ;
 
+static const char migration_13_sql[] =
+#include "migration-13.sql.inc"
+    ;
+
 // Version N is reached from the one before by migration-N.sql, and by what SQL cannot do.
 static const struct migration migrations_here[] = {{2, migration_2_sql, store_formats_of_runs},
                                                    {3, migration_3_sql, NULL},
@@ -65,7 +69,8 @@ static const struct migration migrations_here[] = {{2, migration_2_sql, store_fo
                                                    {9, migration_9_sql, NULL},
                                                    {10, migration_10_sql, NULL},
                                                    {11, migration_11_sql, NULL},
-                                                   {12, migration_12_sql, store_rename_formats}};
+                                                   {12, migration_12_sql, store_rename_formats},
+                                                   {13, migration_13_sql, NULL}};
 
 static bool read_integer(struct store *store, const char *sql, int *value, struct error *error) {
   sqlite3_stmt *statement = NULL;

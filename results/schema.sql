@@ -286,6 +286,7 @@ CREATE TABLE throughput (
   source TEXT NOT NULL CHECK (source IN ('run', 'bench')),
   dtype TEXT NOT NULL,
   format TEXT NOT NULL,
+  settings TEXT NOT NULL,  -- of the run that change its speed and are not as by default
   threads INTEGER NOT NULL,
   layers INTEGER NOT NULL,
   width INTEGER NOT NULL,
@@ -298,8 +299,8 @@ CREATE TABLE throughput (
   flops_per_token REAL NOT NULL,
   tokens_per_second REAL NOT NULL,
   measured_at REAL NOT NULL,
-  PRIMARY KEY (host, backend, source, dtype, format, threads, layers, width, heads, kv_heads, mlp_width, vocabulary,
-               context, batch_tokens)
+  PRIMARY KEY (host, backend, source, dtype, format, settings, threads, layers, width, heads, kv_heads, mlp_width,
+               vocabulary, context, batch_tokens)
 ) WITHOUT ROWID;
 CREATE TABLE benchmarks (
   host TEXT NOT NULL,

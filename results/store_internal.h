@@ -6,7 +6,7 @@
 #include "results/setting_sql.h"
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 12 };
+enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 13 };
 
 struct cached_statement {
   const char *sql;  // compared by address

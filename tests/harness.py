@@ -212,7 +212,8 @@ def take_back_to_version_7(database):
         text = _migration(version)
         added += re.findall(r"^ALTER TABLE runs ADD COLUMN (\w+)", text, re.M)
         for table in re.findall(r"^CREATE TABLE (\w+)", text, re.M):
-            database.execute(f"DROP TABLE {table}")
+            if f"DROP TABLE {table};" not in text:  # else it was there before, and is made anew on the way
+                database.execute(f"DROP TABLE {table}")
     _drop_columns(database, added)
     database.execute("PRAGMA user_version = 7")
 

@@ -43,6 +43,7 @@ enum field_group {
   GROUP_FOUND = 64,         // found out when the run is resolved: no spec gives it
   GROUP_ALL_TASKS = 128,    // runs of every task have it (trainer/tasks/task.h)
   GROUP_STATE = 256,        // how much state the optimizer keeps follows from them
+  GROUP_SPEED = 1024,       // change how long a token takes, besides shape, format, dtype and threads
   GROUP_WORD_NUMBER = 512,  // choices of a word and a number, higgs2, which a spec may give as a mapping, {higgs: 2}
 };
 #define AUTO_INTEGER INT64_MIN
@@ -109,6 +110,9 @@ struct run_config {
   // Settings of stages that follow the training; of a run before them they are at their defaults.
   struct {
     const char *path, *digest;
+    // Whether the folder's model has cost more than the training that these fields describe: stages of its chain
+    // trained, searched or selected data, and what they took is not known here. Found when the folder is read.
+    bool spent_more;
   } from;
   struct {
     int64_t channels;
@@ -336,10 +340,14 @@ struct run_file {
   const struct run_branch *branches;  // the runs whose trunk this one is
   size_t branch_count;
   struct run_config config;  // resolved
+  bool spent_more;           // of an export: as from.spent_more of the configuration
 };
 // Reads {"model.layers":4,...}, as the store has it, over a configuration of defaults, at which what is null stays;
 // strings in the arena. Fields that specs declare themselves are unknown here. False with an error that names the
 // field.
 bool config_read(struct arena *arena, const char *text, struct run_config *config, struct error *error);
+// Of a resolved configuration, the fields that change how long a token takes (GROUP_SPEED) and are not as by default,
+// as "train.optimizer=soap train.recompute=block": speeds measured under others say nothing about this one.
+void config_speed_settings(const struct run_config *resolved, struct text *out);
 void run_file_write(const struct run_file *file, struct text *out);
 bool run_file_read(struct arena *arena, const char *path, struct run_file *file, struct error *error);

@@ -144,6 +144,7 @@ struct run_quantities config_quantities(const struct run_config *c, const struct
   q.tokens_per_parameter = (double)q.tokens / (double)q.parameters.non_embedding;
   q.state_bytes = optimizer_state_bytes(c);
   if (c->own_model.given) put_own_model(&q, &c->own_model);
+  if (*c->from.path && c->from.spent_more) q.flops = q.flops_own = NAN;
   if (*c->from.path) q.epochs = NAN;  // of a corpus that need not be this one
   if (*c->from.path && c->train.steps == AUTO_INTEGER) {
     q.steps = q.tokens = AUTO_INTEGER;

@@ -135,10 +135,10 @@ const struct run_field run_fields[] = {
      HELP("tokens per non-embedding parameter; auto: 20 when neither tokens nor steps is given")},
     {INTEGER(train.batch_tokens, 1, 1e9), DEFAULT("4096"), UNIT("tokens"), COUNTS,
      HELP("tokens of one optimizer step, a multiple of context")},
-    {INTEGER(train.accumulation, 1, 1e6), DEFAULT("1"), COUNTS,
+    {INTEGER(train.accumulation, 1, 1e6), DEFAULT("1"), COUNTS, GROUP(SPEED),
      HELP("micro-batches a step's gradient is summed over: memory, and rounding, are all that it changes")},
     {CHOICE(train.gradient_compression, "none|uniform|exponential|fitted|layerwise"), DEFAULT("none"),
-     COUNTS_WHEN(compresses_gradients),
+     COUNTS_WHEN(compresses_gradients), GROUP(SPEED),
      HELP("simulated data parallelism: each micro-batch (train.accumulation of them) is a worker's, which sends its "
           "gradients rounded at random to few levels of their norm: evenly spaced, powers of two, fitted to them, or "
           "fitted for each tensor by itself")},
@@ -146,22 +146,20 @@ const struct run_field run_fields[] = {
      HELP("levels above 0: 7 make symbols of 4 bits with the sign")},
     {INTEGER(train.gradient_bucket, 0, 1e9), DEFAULT("512"), COUNTS_WHEN(compresses_gradients),
      HELP("elements of a tensor that share a norm; 0: all of it")},
-    {CHOICE(train.optimizer, OPTIMIZERS), DEFAULT("adamw"), COUNTS, GROUP(STATE),
+    {CHOICE(train.optimizer, OPTIMIZERS), DEFAULT("adamw"), COUNTS, .groups = GROUP_STATE | GROUP_SPEED,
      HELP("what moves the parameters; each reads fields of its own, and no others of these may be given "
           "(docs/optimizers.md)")},
-    {CHOICE(train.master_weights, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_masters),
+    {CHOICE(train.master_weights, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_masters), GROUP(SPEED),
      HELP("type in which the matrices that products use are kept and updated; bfloat16 goes with products in "
           "bfloat16")},
-    {CHOICE(train.optimizer_state, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_state), GROUP(STATE),
-     HELP("type of the optimizer's moments: bfloat16 takes half the memory")},
-    {TEXT(train.first_moment), DEFAULT("none"), COUNTS_WHEN(represents_first), GROUP(FORMAT),
-     HELP(
-         "format that the first moments of the blocks' matrices are represented in after each step, such as absmax-int8-g64; "
-         "of optimizers that keep one for each weight")},
-    {TEXT(train.second_moment), DEFAULT("none"), COUNTS_WHEN(represents_second), GROUP(FORMAT),
-     HELP(
-         "the same of the roots of the second moments (adamw, soap); a grid without a level at 0, such as absmax-int8-g64")},
-    {CHOICE(train.optimizer_rounding, "stochastic|nearest"), DEFAULT("stochastic"), COUNTS_WHEN(rounds),
+    {CHOICE(train.optimizer_state, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_state),
+     .groups = GROUP_STATE | GROUP_SPEED, HELP("type of the optimizer's moments: bfloat16 takes half the memory")},
+    {TEXT(train.first_moment), DEFAULT("none"), COUNTS_WHEN(represents_first), .groups = GROUP_FORMAT | GROUP_SPEED,
+     HELP("format that the first moments of the blocks' matrices are represented in after each step, such as int8-g64; "
+          "of optimizers that keep one for each weight")},
+    {TEXT(train.second_moment), DEFAULT("none"), COUNTS_WHEN(represents_second), .groups = GROUP_FORMAT | GROUP_SPEED,
+     HELP("the same of the roots of the second moments (adamw, soap); a grid without a level at 0, such as int8-g64")},
+    {CHOICE(train.optimizer_rounding, "stochastic|nearest"), DEFAULT("stochastic"), COUNTS_WHEN(rounds), GROUP(SPEED),
      HELP("rounding of moments and master weights in bfloat16: to nearest, slow ones stop moving; stochastic "
           "keeps the mean")},
     {NUMBER(train.lr, 0, 100), DEFAULT("3e-3"), COUNTS, HELP("peak learning rate")},
@@ -196,25 +194,25 @@ const struct run_field run_fields[] = {
     {CHOICE(train.lr_scale, "auto|match-rms-adamw|original"), DEFAULT("auto"), COUNTS,
      HELP("muon, normuon, shampoo, trion: the learning rate of a matrix is times 0.2 sqrt(max(rows, columns)) or "
           "sqrt(max(1, rows / columns)); auto: match-rms-adamw")},
-    {INTEGER(train.newton_schulz_steps, 1, 20), AUTO, UNIT("steps"), COUNTS,
+    {INTEGER(train.newton_schulz_steps, 1, 20), AUTO, UNIT("steps"), COUNTS, GROUP(SPEED),
      HELP("muon, normuon, trion: iterations that bring a matrix near an orthogonal one; auto: 5")},
     {NUMBER(train.rest_lr_ratio, 0, 1000), AUTO, COUNTS,
      HELP(
          "optimizers that move the blocks' matrices as such: learning rate of what they leave to adamw, over train.lr; "
          "auto: 1")},
-    {INTEGER(train.rank, 1, 65536), AUTO, COUNTS, GROUP(STATE),
+    {INTEGER(train.rank, 1, 65536), AUTO, COUNTS, .groups = GROUP_STATE | GROUP_SPEED,
      HELP(
          "ldadam, dct_adamw: directions in which a matrix's moments are kept; trion: those that it moves in at a step; "
          "at most its smaller side; auto: 16")},
     {CHOICE(train.rank_score, "auto|l1|l2"), DEFAULT("auto"), COUNTS,
      HELP("dct_adamw, trion: what a direction is chosen by, magnitudes or squares of its coefficients; auto: l1")},
-    {CHOICE(train.error_feedback, "auto|on|off"), DEFAULT("auto"), COUNTS, GROUP(STATE),
+    {CHOICE(train.error_feedback, "auto|on|off"), DEFAULT("auto"), COUNTS, .groups = GROUP_STATE | GROUP_SPEED,
      HELP(
          "ldadam, dct_adamw: whether what the directions leave out of a gradient is added to the next one; auto: on of "
          "ldadam, off of dct_adamw")},
     {NUMBER(train.basis_memory, 0, 1), AUTO, COUNTS,
      HELP("ldadam: share of the mean of gradients, next to the new one, in what the directions follow; auto: 0.908")},
-    {INTEGER(train.basis_steps, 1, 1e6), AUTO, UNIT("steps"), COUNTS,
+    {INTEGER(train.basis_steps, 1, 1e6), AUTO, UNIT("steps"), COUNTS, GROUP(SPEED),
      HELP(
          "steps after which directions are found anew: those of dct_adamw, soap's eigenvectors, shampoo's roots; auto: "
          "1 of dct_adamw, 10 of the others")},
@@ -236,7 +234,7 @@ const struct run_field run_fields[] = {
     {INTEGER(train.checkpoint_steps, 0, 1e12), DEFAULT("0"), UNIT("steps"), NO_EFFECT,
      HELP("steps between checkpoints; 0: none but the last")},
     {INTEGER(train.keep_checkpoints, 1, 1e6), DEFAULT("1"), NO_EFFECT, HELP("checkpoints kept, newest first")},
-    {CHOICE(train.recompute, "none|norm|ffn|qkv|block"), DEFAULT("none"), NO_EFFECT,
+    {CHOICE(train.recompute, "none|norm|ffn|qkv|block"), DEFAULT("none"), NO_EFFECT, GROUP(SPEED),
      HELP("activations computed again in the backward pass instead of stored")},
     {INTEGER(train.threads, 1, 1024), DEFAULT("1"), NO_EFFECT, GROUP(ALL_TASKS), HELP("threads of one run")},
 
@@ -248,10 +246,10 @@ const struct run_field run_fields[] = {
      .groups = GROUP_FOUND | GROUP_ALL_TASKS,
      HELP("at the top of a spec, not under base: what its runs do (docs/tasks.md); lm trains language models")},
 
-    {INTEGER(metrics.every, 0, 1e12), DEFAULT("0"), UNIT("steps"), NO_EFFECT,
+    {INTEGER(metrics.every, 0, 1e12), DEFAULT("0"), UNIT("steps"), NO_EFFECT, GROUP(SPEED),
      HELP(
          "steps between metrics events, which tell what kind of solution a training is at (docs/metrics.md); 0: none")},
-    {INTEGER(metrics.rank, 1, 65536), DEFAULT("16"), NO_EFFECT,
+    {INTEGER(metrics.rank, 1, 65536), DEFAULT("16"), NO_EFFECT, GROUP(SPEED),
      HELP("metrics: directions whose share of a gradient is reported")},
 
     {TEXT(from.path), DEFAULT(""), RESOLVED, STAGE(from),

@@ -32,10 +32,9 @@ static bool suits_second_moments(const struct format *format, struct error *erro
                      : !grid_is_scalar(&r->grid)         ? "rounds several at once"
                      : has_level_at_zero(&r->grid)       ? "has a level at 0, over which a step would be infinite"
                                                          : NULL;
-  return !what ||
-         error_set(error, EXIT_USAGE_ERROR,
-                   "train.second_moment: %s cannot represent roots of second moments: it %s; absmax-int8-g64 can",
-                   format->name, what);
+  return !what || error_set(error, EXIT_USAGE_ERROR,
+                            "train.second_moment: %s cannot represent roots of second moments: it %s; int8-g64 can",
+                            format->name, what);
 }
 
 static bool fits_matrices(const struct run_config *c, const struct format *format, struct error *error) {
@@ -54,7 +53,7 @@ static bool is_of_weights(const struct format *format, const char *path, struct 
     return true;
   return error_set(
       error, EXIT_USAGE_ERROR,
-      "%s %s: a moment is represented as weights are, by one grid with scales of its own; absmax-int8-g64 is such "
+      "%s %s: a moment is represented as weights are, by one grid with scales of its own; int8-g64 is such "
       "a format",
       path, format->name);
 }

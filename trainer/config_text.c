@@ -182,6 +182,18 @@ static void put_trunk(struct json_writer *json, const struct run_file *file) {
   json_array_end(json);
 }
 
+void config_speed_settings(const struct run_config *resolved, struct text *out) {
+  char number[32];
+  for (size_t i = 0; i < run_field_count; i++) {
+    const struct run_field *field = &run_fields[i];
+    struct value value = field_get(resolved, field);
+    if (!(field->groups & GROUP_SPEED) || config_is_default(resolved, field) || !optimizer_reads(resolved, field) ||
+        (field->counts_when && !field->counts_when(resolved)))
+      continue;
+    text_format(out, "%s%s=%s", out->length ? " " : "", field->path, field_text(field, value, number));
+  }
+}
+
 void run_file_write(const struct run_file *file, struct text *out) {
   struct json_writer json = json_writer(out, true);
   json_object_begin(&json);
@@ -192,6 +204,7 @@ void run_file_write(const struct run_file *file, struct text *out) {
     json_key_string(&json, "parent", file->parent);
   }
   put_trunk(&json, file);
+  if (file->spent_more) json_key_boolean(&json, "spent_more", true);
   json_key(&json, "corpus");
   json_object_begin(&json);
   json_key_string(&json, "path", file->corpus_path);
@@ -344,6 +357,7 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
     snprintf(file->id, sizeof file->id, "%s", id);
     snprintf(file->corpus_digest, sizeof file->corpus_digest, "%s", digest);
     file->corpus_path = arena_string(arena, corpus_path);
+    file->spent_more = json_is_true(json_object_get(root, "spent_more"));
     fine = read_trunk(arena, path, root, file, error) &&
            (read_fields(arena, &file->config, config, false, error) || error_context(error, "%s", path));
   }

@@ -10,6 +10,7 @@
 #include "trainer/hugging_face.h"
 #include "trainer/search_budget.h"
 #include "trainer/smaller.h"
+#include "trainer/stages/stage.h"
 #include "trainer/training.h"
 
 // The run's configuration next to the weights, for isoloss itself: `format` is what they have not seen yet.
@@ -87,8 +88,11 @@ bool trainer_export(const char *config_path, const char *checkpoint_folder, cons
   int64_t step;
   if (file_exists(folder))
     return error_set(error, EXIT_USAGE_ERROR, "%s is there already: an export makes its folder", folder);
-  bool fine = run_file_read(&t.arena, config_path, &t.file, error) && training_open_model(&t, MODEL_EVALUATE, error) &&
-              checkpoint_load_weights(t.model, checkpoint_folder, &step, error);
+  bool fine = run_file_read(&t.arena, config_path, &t.file, error);
+  if (fine)
+    t.file.spent_more = t.file.spent_more || stages_spend(&t.file.config);  // before its settings are the model's
+  fine = fine && training_open_model(&t, MODEL_EVALUATE, error) &&
+         checkpoint_load_weights(t.model, checkpoint_folder, &step, error);
   // Made under another name, so that what has the name is whole.
   size_t length = strlen(folder);
   while (length > 1 && folder[length - 1] == '/') length--;

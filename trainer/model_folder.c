@@ -203,10 +203,12 @@ static bool take_run(struct model_folder *folder, const char *path, struct arena
   struct run_config model = folder->config;
   if (!run_file_read(arena, path, &file, error)) return false;
   const bool smaller = search_removes(&file.config);
+  file.spent_more = file.spent_more || stages_spend(&file.config);
   if (!stage_model_config(&file.config, arena, error)) return false;
   config_clear_stages(&file.config);
   if (!is_same_model(&file.config, &model, smaller, path, error)) return false;
   folder->config = file.config;
+  folder->config.from.spent_more = file.spent_more;
   if (file.config.train.steps == AUTO_INTEGER) forget_training(&folder->config);
   folder->of_run = true;
   return config_parse_format(&folder->config, arena, error);

@@ -139,6 +139,7 @@ static void put_run(struct json_writer *json, const struct plan *plan, const str
   json_key_number(json, "wall_seconds", outcome->wall_seconds);
   json_key_number(json, "estimated_seconds", run->seconds);
   json_key_number(json, "memory_bytes", run->memory);
+  json_key_string(json, "memory_without", plan_memory_without(run));
   json_key(json, "fits_gpu");
   int card = plan_gpu_card(plan, run);
   if (card)

@@ -97,6 +97,11 @@ void plan_free(struct plan *plan);
 
 // Whether the memory planned for is a GPU's.
 bool plan_on_gpu(const struct plan *plan);
+// In words, what the run's planned memory leaves out: what its stage holds besides a training's model. NULL: nothing,
+// or the memory is not known.
+const char *plan_memory_without(const struct planned_run *run);
+// The same of all stages that the plan has runs of, as a line; none where there is nothing.
+void plan_print_unplanned(const struct plan *plan, FILE *out);
 // What a run needs at once: its memory and its process'; NAN: not known, as with a custom trainer.
 double plan_needs(const struct plan *plan, const struct planned_run *run);
 // What runs on this machine's cores may take side by side: memory_usable less a twentieth, for all else that is at

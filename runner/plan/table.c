@@ -309,6 +309,7 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   if (t->undone < plan->count && trains) fprintf(out, ", %.2e of them to do", t->flops_undone);
   if (t->memory > 0) fprintf(out, "; up to %s a run", bytes_human(t->memory, a));
   fputs("\n", out);
+  if (t->memory > 0) plan_print_unplanned(plan, out);
   print_dtype(plan, t, out);
   print_unknown(plan, out);
   if (plan->spec->trainer.node && !plan->spec->trainer.counts[COUNT_PARAMETERS].node && length_by_default(plan))

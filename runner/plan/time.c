@@ -174,12 +174,16 @@ static double probed_rate(const struct plan_speed *speed, double flops_per_token
   return exp(rate) / flops_per_token;
 }
 
-// What a speed depends on: the work per token stands for the model's shape.
+// What a speed depends on: the work per token stands for the model's shape, and the table of fields knows the rest.
 static uint64_t speed_key(const struct run_config *config, double flops_per_token) {
   double numbers[] = {flops_per_token, (double)config->train.threads, (double)config->train.batch_tokens};
   uint64_t key = hash64(numbers, sizeof numbers, 0);
   key = hash64(config->format, strlen(config->format), key);
   key = hash64(config->model.dtype, strlen(config->model.dtype), key);
+  struct text settings = {0};
+  config_speed_settings(config, &settings);
+  key = hash64(text_string(&settings), settings.length, key);
+  text_free(&settings);
   return key;
 }
 

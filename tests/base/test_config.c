@@ -391,6 +391,70 @@ static void run_files_come_back_as_they_were(void) {
   text_free(&again);
 }
 
+// Each field of a training either changes how long a token takes, and is in the key of measured speeds, or is here, as
+// are threads and batch_tokens, which that key holds anyway.
+static void speeds_know_all_fields(void) {
+  static const char *const alike[] = {
+      "train.tokens",
+      "train.steps",
+      "train.tokens_per_parameter",
+      "train.batch_tokens",
+      "train.gradient_levels",
+      "train.gradient_bucket",
+      "train.lr",
+      "train.schedule",
+      "train.final_lr_ratio",
+      "train.warmup_steps",
+      "train.warmup_fraction",
+      "train.cooldown_fraction",
+      "train.average_checkpoints",
+      "train.average_every",
+      "train.beta1",
+      "train.beta2",
+      "train.adam_eps",
+      "train.momentum",
+      "train.momentum_form",
+      "train.lr_scale",
+      "train.rest_lr_ratio",
+      "train.rank_score",
+      "train.basis_memory",
+      "train.damping",
+      "train.row_beta2",
+      "train.weight_decay",
+      "train.clip_norm",
+      "train.evals",
+      "train.eval_tokens",
+      "train.final_eval_tokens",
+      "train.log_steps",
+      "train.checkpoint_steps",
+      "train.keep_checkpoints",
+      "train.threads",
+  };
+  size_t without = 0;
+  for (size_t i = 0; i < run_field_count; i++) {
+    const struct run_field *field = &run_fields[i];
+    if (!starts_with(field->path, "train.") && !starts_with(field->path, "metrics.")) continue;
+    bool listed = false;
+    for (size_t k = 0; k < sizeof alike / sizeof *alike; k++) listed |= strcmp(alike[k], field->path) == 0;
+    without += listed;
+    if (!CHECK(listed != ((field->groups & GROUP_SPEED) != 0)))
+      printf("# does %s change how long a token takes? GROUP(SPEED) or this list says it\n", field->path);
+  }
+  CHECK(without == sizeof alike / sizeof *alike);
+  struct run_config config;
+  struct text settings = {0};
+  config_default(&config);
+  config_speed_settings(&config, &settings);
+  CHECK_TEXT(text_string(&settings), "");
+  config.train.recompute = "block";
+  config.train.optimizer_rounding = "nearest";  // of types that nothing has
+  config.train.rank = 8;                        // of another optimizer
+  config.train.accumulation = 2;
+  config_speed_settings(&config, &settings);
+  CHECK_TEXT(text_string(&settings), "train.accumulation=2 train.recompute=block");
+  text_free(&settings);
+}
+
 int main(void) {
   RUN(every_default_is_a_legal_value_of_its_field);
   RUN(refusals_say_what_is_allowed);
@@ -406,6 +470,7 @@ int main(void) {
   RUN(versions_follow_what_changed);
   RUN(identity_counts_what_changes_the_result_only);
   RUN(run_files_come_back_as_they_were);
+  RUN(speeds_know_all_fields);
   arena_free(&arena);
   return check_end();
 }

@@ -338,6 +338,16 @@ static void estimates_speed(void) {
   CHECK(store_throughput_put(store, &bench, &error));
   CHECK(store_throughput_estimate(store, "cpu", &small, 1e6, &speed, &error));
   CHECK_NEAR(speed, 1000, 1e-9);
+  // Nor does a speed say anything of runs that another setting makes slower, whichever is measured first.
+  struct run_config slow = small;
+  slow.train.recompute = "block";
+  CHECK(!store_throughput_estimate(store, "cpu", &slow, 1e6, &speed, &error));
+  struct throughput recomputed = {NULL, "cpu", "run", &slow, 1e6, 700};
+  CHECK(store_throughput_put(store, &recomputed, &error));
+  CHECK(store_throughput_estimate(store, "cpu", &slow, 1e6, &speed, &error));
+  CHECK_NEAR(speed, 700, 1e-9);
+  CHECK(store_throughput_estimate(store, "cpu", &small, 1e6, &speed, &error));
+  CHECK_NEAR(speed, 1000, 1e-9);
   CHECK_TEXT(error.text, "");
   store_close(store);
 }

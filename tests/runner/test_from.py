@@ -189,12 +189,38 @@ def folders_of_isoloss_are_their_runs():
         done = run("plan", spec("other", f'from: "other {name}"\n'), code=2)
         check(f"another model than config.json next to the weights: model.{name} is" in done.err
               or "head_dim" in done.err, name, done.err)
+    # Compressions cost no FLOPs of a chain's C: their exports have the training's.
+    out = path_of("export of a compression")
+    run("export", rows["compress"][0]["id"], "--to", out, code=0)
+    planned, = document("plan", spec("compressed", f'from: "{out}"\n'))
+    near(planned["flops"], rows["compress"][0]["flops"], 1e-12, "C of a compression")
     done = run("plan", spec("run", f'from: "{path_of("home", "runs", rows["train"][0]["id"])}"\n'), code=2)
     check("is the folder of a run: name one of its checkpoints" in done.err, "not a run's folder", done.err)
     lone = path_of("lone")
     shutil.copytree(path_of("home", "runs", next(r["id"] for r in rows["train"] if r["format"] == "w4a4"),
                             "checkpoints", "step-20"), lone)
     check("of a run with format w4a4" in run("plan", spec("lone", "from: lone\n"), code=2).err, "masters alone")
+
+
+@case
+def what_stages_before_it_took_is_unknown():
+    write("tuned.yaml", TRAINED.replace("experiment: trained", "experiment: tuned") + "stages: {train: {steps: 5, lr: 1e-3}}\n")
+    run("run", "-q", path_of("tuned.yaml"), code=0)
+    trained, tuned = sorted(document("runs", "tuned"), key=lambda row: row["stage"] == "tune")
+    check(tuned["flops"] > trained["flops"] > 0, "the chain's C", tuned["flops"], trained["flops"])
+    out, again = path_of("tuned export"), path_of("export of its root")
+    run("export", tuned["id"], "--to", out, code=0)
+    step, = os.listdir(path_of("home", "runs", tuned["id"], "checkpoints"))
+    for folder in (out, path_of("home", "runs", tuned["id"], "checkpoints", step)):
+        root, after = document("plan", spec("tuned-root", f'from: "{folder}"\nstages: {{train: {{steps: 2, lr: 1e-3}}}}\n'))
+        check(root["flops"] is None and after["flops"] is None and root["parameters"] == trained["parameters"],
+              "C is unknown, not the first training's", folder, root["flops"], after["flops"])
+    run("run", "-q", spec("tuned-root", f'from: "{out}"\n'), code=0)
+    root, = document("runs", "tuned-root")
+    check(root["flops"] is None, "nor has the store one", root["flops"])
+    run("export", root["id"], "--to", again, code=0)
+    planned, = document("plan", spec("tuned-again", f'from: "{again}"\n'))
+    check(planned["flops"] is None, "nor an export of the root", planned["flops"])
 
 
 def refused(name, want, more=None, place="4:7", rest="", head=HEAD, **changes):

@@ -236,13 +236,20 @@ stages: {{evaluate: {{tokens: 4096, prompts: 0}}}}
             check(found["parameters"] == row["parameters"], "whose N is the same", found["parameters"])
 
 
+# What is of workers and their time, and where the store is in their logs, in place of what the runs found.
+OF_THE_WORKERS = {"wall_seconds", "train_seconds", "trunk_seconds", "tokens_per_second", "speed_of_light", "peak_memory",
+                  "machine_seconds", "joules", "joules_seconds", "attempts", "pid", "created_at", "started_at", "finished_at",
+                  "command", "log_offset", "log_check", "commit_id", "environment"}
+
+
 def result(home):
     """All that must not depend on interruptions."""
     found = {}
     for run_id, in select(home, "SELECT id FROM runs WHERE stage = 'search'"):
         with open(path_of(home, "runs", run_id, "checkpoints", "step-20", "model.safetensors"), "rb") as file:
             found[run_id] = hashlib.sha256(file.read()).hexdigest()
-    return (found, select(home, "SELECT id, state, loss, search_fitness, search_evaluations, search_tokens FROM runs ORDER BY id"),
+    columns = [name for name, in select(home, "SELECT name FROM pragma_table_info('runs')") if name not in OF_THE_WORKERS]
+    return (found, select(home, f"SELECT {', '.join(columns)} FROM runs ORDER BY id"),
             select(home, "SELECT run, step, tokens, loss FROM metrics ORDER BY 1, 2"))
 
 
@@ -255,7 +262,7 @@ def starts(home):
 def a_search_that_is_killed_ends_the_same():
     long = spec("long", f"""stages:
   search:
-    - {{method: evopress, bits: 3, group: 16, {ROUNDS}, generations: 120, offspring: 8}}
+    - {{method: evopress, bits: 3, group: 16, {ROUNDS}, generations: 120, offspring: 8, random_choices: 40}}
     - {{method: darwin, keep: 0.5, finetune_tokens: 512, {ROUNDS}, generations: 24, offspring: 4}}
 """)
     run("run", "-q", long, home="quiet", code=0)
@@ -271,7 +278,9 @@ def a_search_that_is_killed_ends_the_same():
                 shutil.rmtree(path_of("killed"))
                 continue
             kills += 1
-            pids = [pid for pid, in select("killed", "SELECT pid FROM runs WHERE state = 'running' AND stage = 'search'")]
+            # Killed early, it has made no tables yet.
+            made = os.path.exists(path_of("killed", "isoloss.db")) and select("killed", "SELECT 1 FROM sqlite_schema WHERE name = 'runs'")
+            pids = [pid for pid, in select("killed", "SELECT pid FROM runs WHERE state = 'running' AND stage = 'search'")] if made else []
             if kills % 2 and pids:
                 for pid in pids:
                     try:

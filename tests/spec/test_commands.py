@@ -180,6 +180,19 @@ array = 4 * plain["parameters_total"]
 check(exchanged["memory_bytes"] - plain["memory_bytes"] == 3 * array and averaged["memory_bytes"] - plain["memory_bytes"] == array,
       "plan: memory of runs of one shape", plain["memory_bytes"], exchanged["memory_bytes"], averaged["memory_bytes"], array)
 
+# What stages hold besides the model is not planned, and said to be missing.
+STAGES = SMALL + "stages: {compress: [none, {method: rtn, bits: 4}], evaluate: {}}\n"
+write("staged.yaml", STAGES)
+code, out, err = run("plan", "staged.yaml", "--json")
+without = {item["stage"]: item["memory_without"] for item in json.loads(out)}
+check(code == 0 and without["train"] is None and "Hessians" in without["compress"] and "caches" in without["evaluate"],
+      "plan --json: what a stage's memory is without", without)
+code, out, err = run("plan", "staged.yaml")
+check(code == 0 and "they follow, without the Hessians of a compression, or elsa's multipliers; the second model" in out,
+      "plan: what the memory of stages is without", code, out)
+code, out, err = run("plan", "good.yaml")
+check(code == 0 and "memory of stages" not in out, "plan: without stages nothing is missing", code, out)
+
 code, out, err = run("plan", "good.yaml", "--limit", "1")
 check(code == 0 and "and 3 more runs" in out, "plan: --limit says what it leaves out", code, out)
 

@@ -20,6 +20,9 @@ struct stage {
   // Where its forward tokens are part of a chain's C, since what it does is part of what the trained model costs: the
   // offset in struct run_quantities of the FLOPs that stand apart, too. 0: they are not.
   size_t spends;
+  // What its runs hold besides the model that the chain began with in training, by which their memory is planned: in
+  // words, for the plan to say. NULL: nothing.
+  const char *unplanned;
   bool corpus;  // a value of it may name another corpus: `corpus` among its settings
   // Settings of which a mapping must give one, or it would do nothing: their paths, ends with NULL. NULL: none.
   const char *const *needs;
@@ -68,6 +71,10 @@ const char *stage_key(const struct stage *stage);  // under `stages`
 bool stage_trains(const struct stage *stage, const struct run_config *config);
 // Whether a run of the stage (NULL: none) with these settings makes its model from initial weights.
 bool stage_begins(const struct stage *stage, const struct run_config *config);
+// Whether the model of a run with these settings has cost more than the training that they describe: a stage of its
+// chain trained, searched or selected data, or the chain began with a trained folder, of which the settings do not say
+// it.
+bool stages_spend(const struct run_config *config);
 // Of a run with these settings: what its corpus, with these facts, is to a training, after the stages that choose of
 // it.
 struct corpus_facts stage_facts(const struct run_config *config, const struct corpus_facts *facts);

@@ -43,6 +43,7 @@ const struct stage stages[] = {
      .several = "searches",
      .help = "give each layer its part of a budget: bits, zeroes, heads and columns",
      .spends = offsetof(struct run_quantities, flops_search),
+     .unplanned = "the weights at every level of a search",
      .needs = search_stage_needs,
      .version = 1,
      .skips = search_stage_skips,
@@ -59,6 +60,7 @@ const struct stage stages[] = {
      .help = "choose the windows that the next training goes over",
      .corpus = true,
      .spends = offsetof(struct run_quantities, flops_selection),
+     .unplanned = "the gradients' sketches of a selection",
      .needs = select_stage_needs,
      .version = 1,
      .skips = select_stage_skips,
@@ -85,6 +87,7 @@ const struct stage stages[] = {
     {.name = "compress",
      .one = "compression",
      .several = "compressions",
+     .unplanned = "the Hessians of a compression, or elsa's multipliers",
      .help = "bring the trained weights to a format: one value, a list of them, none for not at all",
      .needs = compress_needs,
      .version = 1,
@@ -99,6 +102,7 @@ const struct stage stages[] = {
     {.name = "evaluate",
      .one = "evaluation",
      .several = "evaluations",
+     .unplanned = "the second model and the caches of an evaluation",
      .help = "hold the model against the uncompressed one that its chain began with",
      .corpus = true,
      .version = 1,
@@ -110,6 +114,7 @@ const struct stage stages[] = {
     {.name = HOGWILD_STAGE,
      .one = "shared decoding",
      .several = "shared decodings",
+     .unplanned = "the caches of a shared decoding",
      .help = "several workers write over one shared cache of keys and values, timed next to ordinary decoding",
      .needs = hogwild_stage_needs,
      .version = 1,
@@ -132,6 +137,15 @@ bool stage_trains(const struct stage *stage, const struct run_config *config) {
 
 bool stage_begins(const struct stage *stage, const struct run_config *config) {
   return stage && stage->begins && stage->begins(config);
+}
+
+bool stages_spend(const struct run_config *config) {
+  if (*config->from.path) return config->train.steps != AUTO_INTEGER;
+  for (size_t i = 0; i < stage_count; i++) {
+    const struct stage *stage = &stages[i];
+    if (!stage->root && !stage->skips(config) && (stage->spends || stage_trains(stage, config))) return true;
+  }
+  return false;
 }
 
 struct corpus_facts stage_facts(const struct run_config *config, const struct corpus_facts *facts) {
