@@ -35,6 +35,9 @@ static bool compresses_gradients(const struct run_config *c) {
   return strcmp(c->train.gradient_compression, "none") != 0;
 }
 
+// Left out where it is a product, as before there was a choice.
+static bool transforms_fast(const struct run_config *c) { return strcmp(c->train.dct, "fast") == 0; }
+
 static bool averages(const struct run_config *c) { return c->train.average_checkpoints > 1; }
 
 static bool tuning_cools_down(const struct run_config *c) { return strcmp(c->tune.schedule, "wsd") == 0; }
@@ -198,6 +201,9 @@ const struct run_field run_fields[] = {
          "at most its smaller side; auto: 16")},
     {CHOICE(train.rank_score, "auto|l1|l2"), DEFAULT("auto"), COUNTS,
      HELP("dct_adamw, trion: what a direction is chosen by, magnitudes or squares of its coefficients; auto: l1")},
+    {CHOICE(train.dct, "auto|product|fast"), DEFAULT("auto"), COUNTS_WHEN(transforms_fast),
+     HELP("dct_adamw, trion: coefficients of all directions by a product, or by KISS FFT's fast transform where a "
+          "matrix's smaller side is 1024 or more; auto: product")},
     {CHOICE(train.error_feedback, "auto|on|off"), DEFAULT("auto"), COUNTS, GROUP(STATE),
      HELP(
          "ldadam, dct_adamw: whether what the directions leave out of a gradient is added to the next one; auto: on of "
