@@ -190,6 +190,7 @@ struct momentum {
 #define NORMALIZE_ROWS_EPSILON 1e-10
 // How much of a matrix a direction has: the sum of its coefficients' magnitudes, or of their squares.
 enum dct_score { DCT_SCORE_L1, DCT_SCORE_L2 };
+enum dct_path { DCT_PRODUCT, DCT_FAST };  // how coefficients are found
 
 // Forms of a matrix product, row-major.
 enum gemm_form {
@@ -421,9 +422,11 @@ struct ops {
   // n that side, q_k(i) = sqrt(2 / n) cos(pi k (2 i + 1) / (2 n)), q_0 over sqrt(2). chosen [rank, at most n] = those k
   // on which the coefficients of x [rows, columns] have the largest scores, of equal ones the first, ascending (arXiv
   // 2505.17967, with DCT-II); basis [rank, n] = their q_k. came_from [rank], when not NULL: where each stood in what
-  // `chosen` was, -1 where it was not there. x NULL: nothing is chosen, the basis alone is written.
+  // `chosen` was, -1 where it was not there. x NULL: nothing is chosen, the basis alone is written. DCT_FAST finds the
+  // coefficients by a fast transform on the host (kernels/fast_dct.h), in double, and waits for what was asked before:
+  // not between repeat_begin and repeat_end. In a build without KISS FFT it is the device's error.
   void (*dct_basis)(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
-                    const float *x, int32_t *chosen, int32_t *came_from, float *basis);
+                    enum dct_path path, const float *x, int32_t *chosen, int32_t *came_from, float *basis);
   // Adam's moments m, v [rank, count] carried over to other directions (LDAdam: Robert et al. 2025): with P [rank,
   // rank] the products of new directions with old ones, c1 and c2 what both moments lack (1 - beta^steps),
   //   m_to = P m;  v_to = | c2 (P o P (v / c2 - (m / c1)^2) + (m_to / c1)^2) |, products o and squares by element

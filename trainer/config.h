@@ -99,8 +99,9 @@ struct run_config {
         average_every, gradient_levels, gradient_bucket;
     double tokens_per_parameter, lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, adam_eps,
         momentum, row_beta2, rest_lr_ratio, basis_memory, damping, weight_decay, clip_norm;
-    const char *optimizer, *momentum_form, *lr_scale, *rank_score, *error_feedback, *master_weights, *optimizer_state,
-        *optimizer_rounding, *schedule, *recompute, *gradient_compression, *first_moment, *second_moment;
+    const char *optimizer, *momentum_form, *lr_scale, *rank_score, *dct, *error_feedback, *master_weights,
+        *optimizer_state, *optimizer_rounding, *schedule, *recompute, *gradient_compression, *first_moment,
+        *second_moment;
   } train;
   const char *format, *task;
   int64_t seed;

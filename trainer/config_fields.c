@@ -37,6 +37,8 @@ static bool compresses_gradients(const struct run_config *c) {
 
 static bool represents_first(const struct run_config *c) { return strcmp(c->train.first_moment, "none") != 0; }
 static bool represents_second(const struct run_config *c) { return strcmp(c->train.second_moment, "none") != 0; }
+// Left out where it is a product, as before there was a choice.
+static bool transforms_fast(const struct run_config *c) { return strcmp(c->train.dct, "fast") == 0; }
 
 static bool averages(const struct run_config *c) { return c->train.average_checkpoints > 1; }
 
@@ -206,6 +208,9 @@ const struct run_field run_fields[] = {
          "at most its smaller side; auto: 16")},
     {CHOICE(train.rank_score, "auto|l1|l2"), DEFAULT("auto"), COUNTS,
      HELP("dct_adamw, trion: what a direction is chosen by, magnitudes or squares of its coefficients; auto: l1")},
+    {CHOICE(train.dct, "auto|product|fast"), DEFAULT("auto"), COUNTS_WHEN(transforms_fast), GROUP(SPEED),
+     HELP("dct_adamw, trion: coefficients of all directions by a product, or by KISS FFT's fast transform where a "
+          "matrix's smaller side is 1024 or more; auto: product")},
     {CHOICE(train.error_feedback, "auto|on|off"), DEFAULT("auto"), COUNTS, .groups = GROUP_STATE | GROUP_SPEED,
      HELP(
          "ldadam, dct_adamw: whether what the directions leave out of a gradient is added to the next one; auto: on of "

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "kernels/cuda/sizes.h"
+#include "kernels/fast_dct.h"
 #include "trainer/layout.h"
+#include "trainer/optimizers/optimizer.h"
 #include "trainer/trainer.h"
 
 bool trainer_device_try(const struct ops *ops, const struct device_options *options, struct device **device) {
@@ -75,6 +77,10 @@ struct memory_plan trainer_memory(const struct ops *ops, const struct device *de
   struct memory_plan plan = layout_memory(ops, device, &config, MODEL_TRAIN);
   arena_free(&arena);
   return plan;
+}
+
+bool trainer_has_libraries(const struct run_config *resolved, struct error *error) {
+  return !optimizer_transforms(resolved) || fast_dct_needed(error);
 }
 
 bool trainer_supported(const struct ops *ops, const struct device *device, const struct run_config *resolved,

@@ -8,10 +8,12 @@
 
 #include "base/machine.h"
 #include "base/version.h"
+#include "kernels/fast_dct.h"
 #include "kernels/formats/format.h"
 #include "kernels/lapack.h"
 #include "trainer/gradient_exchange.h"
 #include "trainer/moment_formats.h"
+#include "trainer/optimizers/optimizer.h"
 #include "trainer/search_budget.h"
 #include "trainer/stages/stage.h"
 #include "trainer/training.h"
@@ -60,6 +62,7 @@ bool report_start(struct training *t, struct error *error) {
   const char *libraries = stage && stage->libraries ? stage->libraries(c, &t->arena) : NULL;
   if (!libraries && optimizer_of(c)->by_lapack) libraries = lapack_library(&t->arena);
   if (libraries) text_format(&device, "; %s", libraries);
+  if (optimizer_transforms(c)) text_format(&device, "; %s", fast_dct_library());
   struct json_writer *json = event_begin(&t->log, "start");
   json_key_string(json, "trainer", "isoloss-train " ISOLOSS_VERSION);
   json_key_integer(json, "semantic_version", config_version(c));

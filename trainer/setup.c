@@ -59,7 +59,8 @@ bool training_open_device(struct training *t, struct error *error) {
                      " tokens: a larger corpus, a larger "
                      "corpus.validation_fraction or a smaller model.context is needed",
                      c->model.context);
-  return trainer_device_open(c->model.device, c->train.threads, &t->ops, &t->device, error);
+  return trainer_has_libraries(c, error) &&
+         trainer_device_open(c->model.device, c->train.threads, &t->ops, &t->device, error);
 }
 
 void training_name_origin(struct training *t) {

@@ -42,6 +42,8 @@ const char *trainer_dtype(const struct ops *ops, const struct device *device);
 struct memory_plan trainer_memory(const struct ops *ops, const struct device *device,
                                   const struct run_config *resolved);
 // Whether the device's kernels take the shapes and the format of this configuration; the error names what is allowed.
+// Whether this build has the optional libraries that a resolved configuration asks for; the error names the field.
+bool trainer_has_libraries(const struct run_config *resolved, struct error *error);
 bool trainer_supported(const struct ops *ops, const struct device *device, const struct run_config *resolved,
                        struct error *error);
 // What a process needs besides its plan: on a GPU of the GPU's memory, else of the machine's.

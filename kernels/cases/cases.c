@@ -27,6 +27,7 @@ const struct operation *const operations[] = {
     &operation_momentum,
     &operation_orthogonal,
     &operation_dct,
+    &operation_fast_dct,
     &operation_matrices,
     &operation_directions,
 };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "kernels/cases/operations.h"
+#include "kernels/fast_dct.h"
 
 enum { X, CHOSEN, CAME_FROM, BASIS, COUNT };
 
@@ -72,21 +73,26 @@ static double forward(const struct op_case *c) {
   return 0;
 }
 
-static void run_basis(struct case_run *run) {
+static void run_by(struct case_run *run, enum dct_path path) {
   const int64_t *size = run->c->size;
   void *const *d = run->data;
-  run->ops->dct_basis(run->device, size[0], size[1], size[2], (enum dct_score)size[3], d[X], d[CHOSEN], d[CAME_FROM],
-                      d[BASIS]);
+  run->ops->dct_basis(run->device, size[0], size[1], size[2], (enum dct_score)size[3], path, d[X], d[CHOSEN],
+                      d[CAME_FROM], d[BASIS]);
 }
+static void run_basis(struct case_run *run) { run_by(run, DCT_PRODUCT); }
+static void run_fast(struct case_run *run) { run_by(run, DCT_FAST); }
 
 static const struct case_pass passes[] = {{"dct basis", run_basis, NULL, false, NULL}};
+static const struct case_pass fast_passes[] = {{"fast dct basis", run_fast, NULL, false, NULL}};
+static bool fast_is_there(const struct ops *ops) { return fast_dct_present(); }
 
 // The basis of what was chosen, without choosing.
 static void variants(struct case_run *run) {
   const int64_t *size = run->c->size;
   void *const *d = run->data;
   run->ops->clear(run->device, d[BASIS], (size_t)run->c->arguments[BASIS].count * sizeof(float));
-  run->ops->dct_basis(run->device, size[0], size[1], size[2], (enum dct_score)size[3], NULL, d[CHOSEN], NULL, d[BASIS]);
+  run->ops->dct_basis(run->device, size[0], size[1], size[2], (enum dct_score)size[3], DCT_PRODUCT, NULL, d[CHOSEN],
+                      NULL, d[BASIS]);
 }
 
 const struct operation operation_dct = {.name = "dct",
@@ -102,3 +108,19 @@ const struct operation operation_dct = {.name = "dct",
                                         .passes = passes,
                                         .pass_count = CASE_COUNT_OF(passes),
                                         .variants = variants};
+
+// The same by a fast transform.
+const struct operation operation_fast_dct = {.name = "fast dct",
+                                             .sizes = "rows, columns, rank, score",
+                                             .shapes = shapes,
+                                             .shape_count = CASE_COUNT_OF(shapes),
+                                             .one_dtype = true,
+                                             .there = fast_is_there,
+                                             .kind = OP_ORTHOGONALIZE,
+                                             .op_shape = case_rows_shape,
+                                             .declare = declare,
+                                             .adjust = adjust,
+                                             .forward = forward,
+                                             .passes = fast_passes,
+                                             .pass_count = CASE_COUNT_OF(fast_passes),
+                                             .variants = variants};

@@ -1,10 +1,11 @@
 // The directions of the discrete cosine transform that hold most of a matrix. See dct_basis in kernels/ops.h. The
-// transform is a product with all directions: next to a training step's products it costs less than a hundredth.
+// transform is a product with all directions, or a fast one of each line.
 // Shapes: x, transformed [rows, columns]; all [side, side], side the smaller of the two; scores, places [side].
 #include <math.h>
 #include <stdlib.h>
 
 #include "kernels/cpu/device.h"
+#include "kernels/fast_dct.h"
 
 static size_t aligned(size_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
 
@@ -49,6 +50,35 @@ static void basis_pass(const void *argument, int64_t begin, int64_t end, int wor
   }
 }
 
+struct fast_call {  // items: pairs of lines
+  int64_t side, length, line_stride, element_stride;
+  const float *x;
+  float *transformed;
+};
+static void fast_pass(const void *argument, int64_t begin, int64_t end, int worker) {
+  const struct fast_call *call = argument;
+  struct fast_dct *plan = fast_dct_open(call->side);
+  int64_t first = 2 * begin, behind = 2 * end < call->length ? 2 * end : call->length;
+  fast_dct_lines(plan, behind - first, call->line_stride, call->element_stride, call->x + first * call->line_stride,
+                 call->transformed + first * call->line_stride);
+  fast_dct_close(plan);
+}
+
+// transformed = the coefficients of x, a line being what a direction has an element for.
+static void transform(struct device *device, const struct dct_call *call, enum dct_path path, int64_t rows,
+                      const float *x, float *all, float *transformed) {
+  bool wide = call->wide;
+  if (path == DCT_FAST) {
+    struct fast_call fast = {call->side, call->length, wide ? 1 : call->columns, wide ? call->columns : 1,
+                             x,          transformed};
+    if (fast_dct_needed(&device->error)) device_run(device, fast_pass, &fast, (call->length + 1) / 2, 64);
+    return;
+  }
+  device_run(device, basis_pass, call, call->side, 16);
+  cpu_product(device, wide ? GEMM_NN : GEMM_NT, rows, call->columns, call->side, wide ? all : x, wide ? x : all,
+              transformed, false);
+}
+
 // Direction j is a column of a tall matrix, a row of a wide one.
 static void score_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct dct_call *call = argument;
@@ -76,7 +106,7 @@ static void choose(int64_t side, int64_t rank, const double *scores, int32_t *pl
 }
 
 void cpu_dct_basis(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
-                   const float *x, int32_t *chosen, int32_t *came_from, float *basis) {
+                   enum dct_path path, const float *x, int32_t *chosen, int32_t *came_from, float *basis) {
   struct scratch s = scratch_of(rows, columns);
   char *memory = device_scratch(device, s.end, "choosing cosines");
   if (!memory) return;
@@ -95,9 +125,8 @@ void cpu_dct_basis(struct device *device, int64_t rows, int64_t columns, int64_t
   for (int64_t i = 0; i < 4 * side; i++)
     cosines[i] = (float)(sqrt(2 / (double)side) * cos(acos(-1) * (double)i / (2 * (double)side)));
   if (x) {
-    device_run(device, basis_pass, &call, side, 16);
-    cpu_product(device, wide ? GEMM_NN : GEMM_NT, rows, columns, side, wide ? all : x, wide ? x : all, transformed,
-                false);
+    transform(device, &call, path, rows, x, all, transformed);
+    if (device->error.code != EXIT_DONE) return;
     device_run(device, score_pass, &call, side, 16);
     if (device->error.code != EXIT_DONE) return;
     choose(side, rank, call.scores, (int32_t *)(memory + s.places), chosen, came_from);

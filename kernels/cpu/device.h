@@ -144,7 +144,7 @@ void cpu_normalize_rows(struct device *device, int64_t rows, int64_t columns, do
 // dct.c
 size_t dct_scratch_bytes(int64_t rows, int64_t columns);
 void cpu_dct_basis(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
-                   const float *x, int32_t *chosen, int32_t *came_from, float *basis);
+                   enum dct_path path, const float *x, int32_t *chosen, int32_t *came_from, float *basis);
 
 // matrices.c
 void cpu_product(struct device *device, enum gemm_form form, int64_t m, int64_t n, int64_t k, const float *a,

@@ -16,6 +16,7 @@ extern "C" {
 #include "kernels/cuda/format_sizes.h"
 #include "kernels/cuda/native_sizes.h"
 #include "kernels/cuda/sizes.h"
+#include "kernels/fast_dct.h"
 #include "kernels/formats/format.h"
 #include "kernels/formats/gaussian.h"
 #include "kernels/formats/grid.h"

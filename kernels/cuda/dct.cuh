@@ -60,8 +60,22 @@ __global__ void choose_kernel(int64_t side, int64_t rank, device_pointer<const i
   }
 }
 
-void dct_basis(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score, const float *x,
-               int32_t *chosen, int32_t *came_from, float *basis) {
+// transformed = the coefficients of x by a fast transform on the host.
+inline void transform_on_host(struct device *device, bool wide, int64_t rows, int64_t columns, const float *x,
+                              float *transformed) {
+  int64_t side = wide ? rows : columns, length = wide ? columns : rows;
+  if (!fast_dct_needed(&device->error)) return;
+  float *host = fetched(device, rows * columns, x);
+  if (!host) return;
+  struct fast_dct *plan = fast_dct_open(side);
+  fast_dct_lines(plan, length, wide ? 1 : columns, wide ? columns : 1, host, host);
+  fast_dct_close(plan);
+  upload(device, transformed, host, (size_t)(rows * columns) * sizeof *host);
+  std::free(host);
+}
+
+void dct_basis(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
+               enum dct_path path, const float *x, int32_t *chosen, int32_t *came_from, float *basis) {
   struct cuda_dct_scratch s = cuda_dct_scratch(rows, columns);
   char *memory = scratch(device, s.end, "choosing cosines");
   if (!memory) return;
@@ -72,9 +86,14 @@ void dct_basis(struct device *device, int64_t rows, int64_t columns, int64_t ran
     float *transformed = (float *)memory, *all = (float *)(memory + s.all);
     double *scores = (double *)(memory + s.scores);
     int32_t *places = (int32_t *)(memory + s.places), *ranks = (int32_t *)(memory + s.ranks);
-    run(device, cosines_kernel, {"cosines", element_blocks(side * side), ELEMENT_THREADS, 0}, side, side,
-        view((const int32_t *)nullptr, side), view(all, side * side));
-    product(device, wide ? GEMM_NN : GEMM_NT, rows, columns, side, wide ? all : x, wide ? x : all, transformed, false);
+    if (path == DCT_FAST) {
+      transform_on_host(device, wide, rows, columns, x, transformed);
+    } else {
+      run(device, cosines_kernel, {"cosines", element_blocks(side * side), ELEMENT_THREADS, 0}, side, side,
+          view((const int32_t *)nullptr, side), view(all, side * side));
+      product(device, wide ? GEMM_NN : GEMM_NT, rows, columns, side, wide ? all : x, wide ? x : all, transformed,
+              false);
+    }
     run(device, score_kernel, {"score", (unsigned)side, SQUARE_THREADS, 0}, length, direction_stride, element_stride,
         score == DCT_SCORE_L2, view((const float *)transformed, count), view(scores, side));
     run(device, rank_kernel, {"rank", (unsigned)side, SQUARE_THREADS, 0}, side, view((const double *)scores, side),

@@ -398,9 +398,9 @@ static void gather(struct device *d, int64_t rows, int64_t columns, bool by_colu
 }
 
 static void dct_basis(struct device *d, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
-                      const float *x, int32_t *chosen, int32_t *came_from, float *basis) {
+                      enum dct_path path, const float *x, int32_t *chosen, int32_t *came_from, float *basis) {
   double began = start(of(d));
-  of(d)->inner->dct_basis(of(d)->inner_device, rows, columns, rank, score, x, chosen, came_from, basis);
+  of(d)->inner->dct_basis(of(d)->inner_device, rows, columns, rank, score, path, x, chosen, came_from, basis);
   end(of(d), began, (struct bench_call){.name = "dct basis", .size = {rows, columns, rank}});
 }
 

@@ -189,7 +189,7 @@ static void resolve(struct making *m) {
   m->resolved = m->config;
   if (resolve_config(m, &m->resolved, m->facts, &m->error)) {
     if (m->grid->fits_device && !m->grid->fits_device(&m->resolved, &m->error)) {
-      m->state = REFUSED;
+      m->state = m->error.code == EXIT_ENVIRONMENT ? STOPPED : REFUSED;
       return;
     }
     m->quantities = config_quantities(&m->resolved, m->facts);

@@ -96,10 +96,11 @@ static bool find_corpus(void *context, const struct run_config *config, struct p
   return true;
 }
 
-// A GPU's kernels do not take all shapes, which is arithmetic: no GPU is needed to know.
+// What a build lacks, and a GPU's kernels, which do not take all shapes, which is arithmetic: no GPU is needed to know.
 static bool fits_device(const struct run_config *resolved, struct error *error) {
   const struct ops *ops;
   struct device *none;
+  if (!trainer_has_libraries(resolved, error)) return false;
   return !starts_with(resolved->model.device, "cuda") ||
          (trainer_device_plan(resolved->model.device, 1, &ops, &none, error) &&
           trainer_supported(ops, none, resolved, error));

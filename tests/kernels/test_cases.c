@@ -2,6 +2,7 @@
 // and faults planted in an ops table, which it must catch.
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/fast_dct.h"
 #include "tests/kernels/case_check.h"
 
 // A device for each level, with products by the library that it takes by itself; then one for each library.
@@ -128,8 +129,8 @@ static void one_step_less(struct device *device, int64_t rows, int64_t columns, 
 }
 
 static void first_for_last(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
-                           const float *x, int32_t *chosen, int32_t *came_from, float *basis) {
-  ops->dct_basis(device, rows, columns, rank, score, x, chosen, came_from, basis);
+                           enum dct_path path, const float *x, int32_t *chosen, int32_t *came_from, float *basis) {
+  ops->dct_basis(device, rows, columns, rank, score, path, x, chosen, came_from, basis);
   ops->clear(device, chosen + rank - 1, sizeof *chosen);
 }
 
@@ -191,6 +192,7 @@ static void faults_are_caught(void) {
   PLANT("momentum", momentum_step, looks_ahead, COMPARED);
   PLANT("orthogonal", orthogonalize, one_step_less, COMPARED);
   PLANT("dct", dct_basis, first_for_last, COMPARED);
+  if (fast_dct_present()) PLANT("fast dct", dct_basis, first_for_last, COMPARED);
   PLANT("matrices", product, wrong_form, COMPARED);
   PLANT("directions", rotate_moments, variance_as_it_was, COMPARED);
   PLANT("directions", orthonormalize, not_in_order, COMPARED);

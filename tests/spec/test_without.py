@@ -1,5 +1,5 @@
-# What a build without sentencepiece says of specs that need it. The other build takes them.
-#   test_without.py ISOLOSS-WITHOUT-SENTENCEPIECE ISOLOSS
+# What a build without sentencepiece and KISS FFT says of specs that need them. The other build takes them.
+#   test_without.py ISOLOSS-WITHOUT [ISOLOSS] [--kissfft ISOLOSS]
 import json
 import os
 import subprocess
@@ -35,6 +35,26 @@ check(code == 3 and err == "" and [item["ok"] for item in listed] == [True, Fals
       "check --json says so too", code, out, err)
 code, out, err = run("check", "bytes.yaml", "--set", "corpus.tokenizer=sentencepiece")
 check(code == 3 and "corpus.tokenizer" in err and err.count(MESSAGE) == 1, "check --set", code, out, err)
+
+# KISS FFT, whatever the sizes: 'fast' is refused where it would be a product, too, and 'product' never.
+TRANSFORM = "isoloss was built without KISS FFT: install libkissfft-dev and call ./setup, or use train.dct: product"
+for name, value in [("product", "[product]"), ("fast", "[fast]"), ("both", "[product, fast]")]:
+    write(name + ".yaml", SPEC % ("", "train.optimizer: [trion], train.dct: " + value))
+code, out, err = run("check", "product.yaml")
+check((code, out, err) == (0, "1 run, ok\n", ""), "a product needs no library", code, out, err)
+for name in ["fast", "both"]:
+    for command in [["check"], ["plan"], ["run"]]:
+        code, out, err = run(*command, name + ".yaml")
+        check(code == 3 and not out and err.count(TRANSFORM) == 1 and f"{name}.yaml:3:" in err,
+              f"{' '.join(command)}: {name}.yaml is refused where it asks for KISS FFT", code, out, err)
+if "--kissfft" in sys.argv:
+    place = sys.argv.index("--kissfft")
+    with_library = sys.argv[place + 1]
+    del sys.argv[place:]
+    for name in ["fast", "both"]:
+        done = subprocess.run([os.path.abspath(with_library), "check", name + ".yaml"], cwd=scratch, env=environment,
+                              capture_output=True, text=True)
+        check(done.returncode == 0, f"the other build takes {name}.yaml", done.stdout, done.stderr)
 
 if len(sys.argv) > 2:
     for name in ["base", "swept"]:

@@ -23,7 +23,7 @@ PROGRAMS = {
     'gnuplot': '', 'isoloss': '', 'nvcc': '',
 }
 HEADERS = ['stdio.h', 'yaml.h', 'sqlite3.h', 'gsl/gsl_math.h', 'oneapi/dnnl/dnnl.h', 'lapacke.h', 'jansson.h', 'xxhash.h',
-           'sentencepiece_processor.h', 'microhttpd.h']
+           'sentencepiece_processor.h', 'microhttpd.h', 'kissfft/kissfft.hh']
 home, tools, headers = path_of('tree'), path_of('bin'), path_of('headers')
 
 

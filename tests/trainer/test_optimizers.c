@@ -4,9 +4,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/fast_dct.h"
 #include "tests/trainer/exact_matrices.h"
 #include "tests/trainer/fixture.h"
 #include "trainer/layout.h"
+#include "trainer/optimizers/steps.h"
 
 static struct arena arena;
 
@@ -27,7 +29,9 @@ static void the_table_and_the_fields_agree(void) {
       if (!CHECK(field != NULL)) continue;
       struct value value;
       CHECK_TEXT(field->fallback, "auto");
-      CHECK(field->effect == EFFECT_COUNTS && !field->counts_when && optimizer_reads(&c, field));
+      // What came later counts where it is not what was done before.
+      CHECK(field->effect == EFFECT_COUNTS && optimizer_reads(&c, field));
+      CHECK(!field->counts_when || (strcmp(field->path, "train.dct") == 0 && !field->counts_when(&c)));
       CHECK(field_read(field, setting->fallback, &arena, &value, &error) && value_equal(field_get(&c, field), value));
       if (setting->low != 0 || setting->high != 0) {
         CHECK(setting->low >= field->low && setting->high <= field->high);
@@ -93,6 +97,10 @@ static void identities(void) {
   CHECK(strstr(canonical("train.optimizer=sgd"), "\"train.momentum\":0.9,\"train.momentum_form\":\"heavy-ball\""));
   CHECK(strcmp(canonical("train.optimizer=sgd train.momentum_form=nesterov"), canonical("train.optimizer=sgd")) != 0);
   CHECK(strstr(canonical("train.optimizer=lion"), "\"train.beta2\":0.99,"));
+  // Runs from before there was a choice keep their ids.
+  CHECK_TEXT(canonical("train.optimizer=trion train.dct=product"), canonical("train.optimizer=trion"));
+  CHECK(!strstr(canonical("train.optimizer=trion"), "train.dct"));
+  CHECK(strstr(canonical("train.optimizer=dct_adamw train.dct=fast"), "\"train.dct\":\"fast\""));
 }
 
 // ---- steps ----
@@ -530,7 +538,7 @@ static void chosen_directions(void) {
       int32_t *places = (int32_t *)(kept + COUNT);
       CHECK(f.model->table.count >= 2 * COUNT + COLUMNS * COLUMNS + COLUMNS);
       f.ops->upload(f.device, data, x, sizeof x);
-      f.ops->dct_basis(f.device, rows, columns, rank, DCT_SCORE_L2, data, places, NULL, to);
+      f.ops->dct_basis(f.device, rows, columns, rank, DCT_SCORE_L2, DCT_PRODUCT, data, places, NULL, to);
       f.ops->product(f.device, wide ? GEMM_NN : GEMM_NT, rank, ROWS, COLUMNS, to, data, kept, false);
       CHECK(f.ops->download(f.device, chosen, places, (size_t)rank * sizeof *chosen, &error));
       CHECK(f.ops->download(f.device, basis, to, (size_t)(rank * COLUMNS) * sizeof *basis, &error));
@@ -554,6 +562,89 @@ static void chosen_directions(void) {
   fixture_close(&f);
 }
 
+// KISS FFT's transform of a line is GSL's and the product's to 1e-10, of lengths with all kinds of factors; lines of a
+// matrix, whichever way they lie and however many there are, are these rounded.
+static void fast_transforms(void) {
+  static const int64_t sides[] = {1, 2, 3, 5, 16, 33, 48, 77, 97, 256, 1000, 1024, 1376};
+  if (!fast_dct_present()) return;
+  for (size_t s = 0; s < sizeof sides / sizeof *sides; s++) {
+    enum { LINES = 19 };
+    int64_t n = sides[s];
+    double worst = 0, apart = 0, *x = arena_array(&arena, (size_t)(LINES * n), sizeof *x);
+    double *made = arena_array(&arena, 2 * (size_t)n, sizeof *made),
+           *by_gsl = arena_array(&arena, (size_t)n, sizeof *x);
+    float *rows = arena_array(&arena, (size_t)(LINES * n), sizeof *rows),
+          *columns = arena_array(&arena, (size_t)(LINES * n), sizeof *rows);
+    struct fast_dct *plan = fast_dct_open(n);
+    for (int64_t i = 0; i < LINES * n; i++)
+      columns[i % n * LINES + i / n] = rows[i] =
+          (float)(x[i] = (float)(random_uniform(9, 1009, (uint64_t)n, (uint64_t)i) - 0.4));
+    fast_dct_lines(plan, LINES, n, 1, rows, rows);
+    fast_dct_lines(plan, LINES, 1, LINES, columns, columns);
+    for (int64_t line = 0; line < LINES; line++) {
+      fast_dct_pair(plan, x + line * n, x + (line + 1) % LINES * n, made, made + n);
+      fast_dct(n, x + line * n, by_gsl);
+      for (int64_t k = 0; k < n; k++) {
+        double exact = 0;
+        for (int64_t i = 0; i < n; i++)
+          exact += sqrt((k ? 2 : 1) / (double)n) * cos(acos(-1) * (double)(k * (2 * i + 1)) / (2 * (double)n)) *
+                   x[line * n + i];
+        worst = fmax(worst, fmax(fabs(made[k] - exact), fabs(made[k] - by_gsl[k])));
+        apart = fmax(apart, fmax(fabs(rows[line * n + k] - exact), fabs(columns[k * LINES + line] - exact)));
+      }
+      fast_dct(n, x + (line + 1) % LINES * n, by_gsl);
+      for (int64_t k = 0; k < n; k++) worst = fmax(worst, fabs(made[n + k] - by_gsl[k]));
+    }
+    if (!CHECK(worst < 1e-10 && apart < 3e-6)) printf("# side %d: %g, %g\n", (int)n, worst, apart);
+    fast_dct_close(plan);
+  }
+}
+
+// Which way train.dct: fast goes is a matter of the size alone; whole steps by it have the bits of those by products,
+// since it only finds scores, and the same directions are chosen by them unless two are as good as equal.
+static void fast_steps(void) {
+  static const char *const names[] = {"dct_adamw", "trion"};
+  if (!fast_dct_present()) return;
+  for (size_t i = 0; i < 2; i++)
+    for (int large = 0; large < 2; large++) {
+      struct fixture f[2];
+      struct error error = {0};
+      double worst = 0, moved = 0;
+      float *values[3];
+      for (int fast = 0; fast < 2; fast++) {
+        const char *pairs = arena_format(
+            &arena,
+            "model.layers=1 model.width=%d model.head_dim=64 model.mlp_width=%d model.context=16 model.vocabulary=23 "
+            "train.optimizer=%s train.lr=1e-3 train.rank=16 train.rank_score=l2 train.dct=%s",
+            large ? FAST_DCT_SIDE : 64, large ? FAST_DCT_SIDE : 64, names[i], fast ? "fast" : "product");
+        struct run_config c = fixture_config(&arena, pairs);
+        struct low_rank l = low_rank_of(&c, c.model.width, 2 * c.model.width);
+        CHECK(low_rank_path(&c, &l) == (fast && large ? DCT_FAST : DCT_PRODUCT));
+        f[fast] = fixture_open(&c, MODEL_TRAIN);
+        model_initialise(f[fast].model, 7);
+        int64_t count = f[fast].model->table.count;
+        for (int v = 0; v < 3; v++)
+          if (!fast || v == 1) values[v] = arena_array(&arena, (size_t)count, sizeof *values[v]);
+        if (!fast) CHECK(f[0].ops->download(f[0].device, values[2], f[0].model->parameters, (size_t)count * 4, &error));
+        for (int step = 1; step <= 2; step++) {
+          for (int64_t j = 0; j < count; j++)
+            values[fast][j] = (float)(random_uniform(3, 1011, (uint64_t)step, (uint64_t)j) - 0.5);
+          f[fast].ops->upload(f[fast].device, f[fast].model->gradients, values[fast], (size_t)count * 4);
+          model_update(f[fast].model, 1e-3, step - 1, 0);
+        }
+        CHECK(
+            f[fast].ops->download(f[fast].device, values[fast], f[fast].model->parameters, (size_t)count * 4, &error));
+        for (int64_t j = 0; fast && j < count; j++) {
+          worst = fmax(worst, fabs(values[1][j] - values[0][j]));
+          moved = fmax(moved, fabs(values[0][j] - values[2][j]));
+        }
+        fixture_close(&f[fast]);
+      }
+      if (!CHECK(moved > 1e-4 && worst == 0))
+        printf("# %s, %s: %g apart, %g moved\n", names[i], large ? "large" : "small", worst, moved);
+    }
+}
+
 int main(void) {
   RUN(the_table_and_the_fields_agree);
   RUN(what_is_not_read_is_refused);
@@ -564,6 +655,8 @@ int main(void) {
   RUN(state_bytes);
   RUN(formats_that_do_not_go_together);
   RUN(chosen_directions);
+  RUN(fast_transforms);
+  RUN(fast_steps);
   arena_free(&arena);
   return check_end();
 }

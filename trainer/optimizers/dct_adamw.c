@@ -61,7 +61,7 @@ static void move_matrix(const struct optimizer_step *s, const struct optimizer_m
   int32_t *chosen = (int32_t *)(kept + w.state.chosen), *came_from = (int32_t *)(scratch + w.scratch.came_from);
   bool anew = (s->step - 1) % c->train.basis_steps == 0;
   optimizer_clip(s, matrix, error);
-  o->dct_basis(s->device, l.rows, l.columns, l.rank, low_rank_score(c), anew ? a : NULL, chosen,
+  o->dct_basis(s->device, l.rows, l.columns, l.rank, low_rank_score(c), low_rank_path(c, &l), anew ? a : NULL, chosen,
                anew ? came_from : NULL, basis);
   if (anew) {
     carry(s, &l, came_from, kept + w.state.m, moved);
@@ -79,7 +79,9 @@ static void move_matrix(const struct optimizer_step *s, const struct optimizer_m
 
 static void step(const struct optimizer_step *s) { optimizer_move_each(s, move_matrix); }
 
-static bool irregular(const struct run_config *config) { return config->train.basis_steps > 1; }
+static bool irregular(const struct run_config *config) {
+  return config->train.basis_steps > 1 || optimizer_transforms(config);
+}
 
 const struct optimizer optimizer_dct_adamw = {.name = "dct_adamw",
                                               .settings = {{"train.beta1", "0.9"},
@@ -87,6 +89,7 @@ const struct optimizer optimizer_dct_adamw = {.name = "dct_adamw",
                                                            {"train.adam_eps", "1e-8"},
                                                            {"train.rank", "16"},
                                                            {"train.rank_score", "l1"},
+                                                           {"train.dct", "product"},
                                                            {"train.basis_steps", "1"},
                                                            {"train.error_feedback", "off"},
                                                            {"train.rest_lr_ratio", "1"}},

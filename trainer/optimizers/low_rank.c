@@ -1,12 +1,19 @@
 // Matrices and their coefficients in a few directions. See steps.h.
 #include <string.h>
 
+#include "kernels/fast_dct.h"
 #include "trainer/optimizers/steps.h"
 
 bool low_rank_feeds_back(const struct run_config *config) { return strcmp(config->train.error_feedback, "on") == 0; }
 
 enum dct_score low_rank_score(const struct run_config *config) {
   return strcmp(config->train.rank_score, "l2") == 0 ? DCT_SCORE_L2 : DCT_SCORE_L1;
+}
+
+bool optimizer_transforms(const struct run_config *config) { return strcmp(config->train.dct, "fast") == 0; }
+
+enum dct_path low_rank_path(const struct run_config *config, const struct low_rank *l) {
+  return optimizer_transforms(config) && l->side >= FAST_DCT_SIDE ? DCT_FAST : DCT_PRODUCT;
 }
 
 struct low_rank low_rank_of(const struct run_config *config, int64_t rows, int64_t columns) {

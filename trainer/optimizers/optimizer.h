@@ -82,6 +82,9 @@ bool optimizer_resolve(struct run_config *config, struct error *error);
 // The path of a field that the configuration's optimizer reads and that is auto still; NULL: it is resolved.
 const char *optimizer_unresolved(const struct run_config *config);
 
+// Whether train.dct is fast, for which KISS FFT is needed, whatever the sizes (kernels/fast_dct.h).
+bool optimizer_transforms(const struct run_config *config);
+
 // Whether the configuration's optimizer goes with the format of a training; the error says which do.
 bool optimizer_takes(const struct run_config *config, const struct format *format, struct error *error);
 

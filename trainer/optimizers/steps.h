@@ -42,6 +42,8 @@ struct low_rank {
 // Whether what the directions leave out of a gradient is added to the next one (train.error_feedback).
 bool low_rank_feeds_back(const struct run_config *config);
 enum dct_score low_rank_score(const struct run_config *config);  // train.rank_score
+// Which way train.dct goes for a matrix of this size.
+enum dct_path low_rank_path(const struct run_config *config, const struct low_rank *l);
 struct low_rank low_rank_of(const struct run_config *config, int64_t rows, int64_t columns);
 // kept [rank, length] = the coefficients of x [rows, columns] in the directions, the rows of basis [rank, side].
 void low_rank_project(const struct optimizer_step *step, const struct low_rank *l, const float *basis, const float *x,

@@ -31,8 +31,8 @@ static void direct(const struct optimizer_step *s, const struct optimizer_matrix
   struct words w = words_of(&l);
   float *basis = s->scratch + w.basis, *low = s->scratch + w.low, *full = s->scratch + w.full;
   float *d = matrix->tensor.direction;
-  s->ops->dct_basis(s->device, l.rows, l.columns, l.rank, low_rank_score(c), d, (int32_t *)(s->scratch + w.chosen),
-                    NULL, basis);
+  s->ops->dct_basis(s->device, l.rows, l.columns, l.rank, low_rank_score(c), low_rank_path(c, &l), d,
+                    (int32_t *)(s->scratch + w.chosen), NULL, basis);
   low_rank_project(s, &l, basis, d, low);
   low_rank_expand(s, &l, basis, low, full);
   // The momentum as a parameter that moves against what was taken from it.
@@ -63,6 +63,7 @@ const struct optimizer optimizer_trion = {.name = "trion",
                                           .settings = {{"train.momentum", "0.95"},
                                                        {"train.rank", "16"},
                                                        {"train.rank_score", "l1"},
+                                                       {"train.dct", "product"},
                                                        {"train.lr_scale", "match-rms-adamw"},
                                                        {"train.newton_schulz_steps", "5"},
                                                        {"train.rest_lr_ratio", "1"},
@@ -72,4 +73,5 @@ const struct optimizer optimizer_trion = {.name = "trion",
                                           .by_matrix = true,
                                           .state = state,
                                           .step = step,
-                                          .matrix_scratch = scratch_words};
+                                          .matrix_scratch = scratch_words,
+                                          .irregular = optimizer_transforms};
