@@ -34,7 +34,7 @@ static void parse(struct given *given, int argc, char **argv) {
 
 static void values_come_in_every_form(void) {
   struct given given;
-  PARSE(given, "one", "--flag", "--text", "a", "-tb", "--integer=1e3", "two", "--number", "-2.5", "-");
+  PARSE(given, "one", "--flag", "-tb", "--integer=1e3", "two", "--number", "-2.5", "-");
   CHECK(given.fine && given.flag && given.integer == 1000 && given.number == -2.5);
   CHECK_TEXT(given.text, "b");
   CHECK(given.arguments.count == 3 && !given.arguments.help);
@@ -76,6 +76,17 @@ static void refused(struct given *given, const char *words) {
   arena_free(&given->arena);
 }
 
+// The last of two texts would win without a word; the same one twice is one.
+static void one_text(void) {
+  struct given given;
+  PARSE(given, "--text", "a", "-tb");
+  refused(&given, "--text is given twice, as 'a' and as 'b', and takes one; leave one out");
+  PARSE(given, "-t", "a", "--text=a", "--integer=1", "--integer=2");
+  CHECK(given.fine);
+  CHECK_TEXT(given.text, "a");
+  arena_free(&given.arena);
+}
+
 static void mistakes_are_refused(void) {
   struct given given;
   PARSE(given, "--integre=3");
@@ -102,6 +113,7 @@ int main(void) {
   RUN(values_come_in_every_form);
   RUN(lists_keep_their_order);
   RUN(help_comes_first);
+  RUN(one_text);
   RUN(mistakes_are_refused);
   return check_end();
 }

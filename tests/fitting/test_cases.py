@@ -648,15 +648,32 @@ def starts_in_words():
 
 @case
 def no_such_run():
-    """Where the law has no finite value nothing is said of intervals, distance or errors held back."""
-    for point in ("N=0,D=1e9", "N=-5,D=1e9"):
-        code, out, err = run("predict", "plain.csv", "--at", point, "--bootstrap", "50")
-        check(code == 0 and "no prediction: the law gives no number here" in out and "inf" not in out and
-              "held back" not in out, point, out)
-        code, out, err = run("predict", "plain.csv", "--at", point, "--bootstrap", "50", "--json")
-        found = json.loads(out)["points"][0]
-        check(found["loss"]["value"] is None and found["loss"]["status"] == "not determined" and
-              not any(found["outside"].values()), point + ": null", found)
+    """A size that no run has, a text for a number, a number for a text, a column left out: an error with its place."""
+    for point, words in (("N=0,D=1e9", "--at parameters=0: no run has parameters of 0 or below"),
+                         ("N=-5,D=1e9", "--at parameters=-5: no run has"), ("N=1e9,D=-3", "--at tokens=-3: no run has"),
+                         ("N=1e9,C=0", "--at flops=0: no run has"), ("N=1e9,tokens_per_parameter=-1", "of 0 or below"),
+                         ("N=1e9|0,D=1e9", "--at parameters=0: no run has"),
+                         ("N=abc,D=1e9", "parameters is a number, and 'abc' is a text"),
+                         ("N=1e9", "no prediction: tokens is not given")):
+        for more in ((), ("--json",)):
+            code, out, err = run("predict", "plain.csv", "--at", point, "--bootstrap", "50", *more)
+            check(code == 2 and words in err + out, point, out + err)
+    rows = ["%g,%s,%.5f" % (share, kind, 1.5 + c * math.exp(-2 * share))
+            for share in (0.1, 0.3, 0.5, 0.7, 0.9) for kind, c in (("web", 0.5), ("code", 0.8))]
+    shares = table("shares.csv", "share,kind,loss", rows)
+    code, out, err = run("predict", shares, "--law", "domain-share", "--at", "share=abc", "--bootstrap", "0")
+    check(code == 2 and "--at share=abc: share is a number, and 'abc' is a text" in err, "a text for a share", out + err)
+    code, out, err = run("predict", "--law", "domain-share", *("--fix=" + f for f in ("c=1.5", "k=0.5", "t=-2")),
+                         "--at", "share=abc")
+    check(code == 2 and "share is a number" in err, "the same without rows", out + err)
+    write("kinds.yaml", "law: kinds\nformula: 'c + k[kind] * exp(t * share)'\nparameters:\n"
+                        "  c: {low: 0, starts: [1, 1.5]}\n  k: {positive: true, by: kind, starts: [0.5, 1]}\n"
+                        "  t: {low: -10, high: 10, starts: [-3, -1]}\n")
+    question = ("predict", shares, "--law", "./kinds.yaml", "--bootstrap", "0", "--at")
+    code, out, err = run(*question, "share=0.2,kind=7")
+    check(code == 2 and "kind is a text, and 7 is a number; there are: web, code" in err, "a number for a category", out + err)
+    code, out, err = run(*question, "share=0.2,kind=books")
+    check(code == 0 and "these runs cannot tell" in out, "a category that no row has is a question", out + err)
 
 
 @case
