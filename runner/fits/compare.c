@@ -52,6 +52,12 @@ static void print_verdict(const struct comparison *comparison, FILE *out) {
   arena_free(&arena);
 }
 
+// What was not fitted: " (baseline)", " (fixed)", " (tied)".
+static const char *given_words(struct arena *arena, enum coefficient_status status) {
+  bool given = status == COEFFICIENT_BASELINE || status == COEFFICIENT_FIXED || status == COEFFICIENT_TIED;
+  return given ? arena_format(arena, " (%s)", coefficient_status_name(status)) : "";
+}
+
 static void print_coefficients(const struct comparison *comparison, FILE *out) {
   struct arena arena = {0};
   fprintf(out, "\n");
@@ -59,8 +65,9 @@ static void print_coefficients(const struct comparison *comparison, FILE *out) {
     const struct law_standing *s = &comparison->laws[l];
     const char *text = arena_format(&arena, "%s:", s->law);
     for (size_t i = 0; i < s->coefficient_count; i++)
-      text = arena_format(&arena, "%s%s %s %s", text, i ? "," : "", s->coefficients[i].name,
-                          fit_value_words(&arena, s->coefficients[i].status, s->coefficients[i].value, NAN, 4));
+      text = arena_format(&arena, "%s%s %s %s%s", text, i ? "," : "", s->coefficients[i].name,
+                          fit_value_words(&arena, s->coefficients[i].status, s->coefficients[i].value, NAN, 4),
+                          given_words(&arena, s->coefficients[i].status));
     print_filled(out, text, fprintf(out, "  "), 4);
   }
   arena_free(&arena);

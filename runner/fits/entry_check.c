@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fitting/fitting.h"
+#include "results/columns.h"
 #include "runner/spec/entries.h"
 
 static void put(const struct spec *spec, const struct node *node, const struct error *error,
@@ -43,6 +44,32 @@ static void check_entry(const struct spec *spec, const struct spec_fit *entry, c
                "Student's t intervals know nothing of the width of a prior or of categories");
 }
 
+// Whether runs of the spec can have the column: what a run says, a result of a task, a field of its configuration.
+static bool has_column(const struct spec *spec, const char *name) {
+  return run_column_find(name) || run_column_is_result(name) || spec_field_find(spec, name);
+}
+
+// A column that no run has leaves no row to fit. The runs of a trainer of one's own may have more than is known here.
+static void check_columns(const struct spec *spec, const struct node *node, const struct law *law,
+                          struct diagnostics *diagnostics) {
+  for (int i = -1; i < law->column_count; i++) {
+    const char *name = i < 0 ? law->target : law->columns[i];
+    if (has_column(spec, name)) continue;
+    if (spec->trainer.command_count)
+      node_warning(
+          node, diagnostics, NULL,
+          "the law %s needs a column '%s', which isoloss knows of no run; a fit has rows only where the trainer "
+          "reports it",
+          law->name, name);
+    else
+      node_error(
+          node, diagnostics, NULL,
+          "the law %s needs a column '%s', which no run of this spec has; declare it among the spec's fields, or "
+          "take another law",
+          law->name, name);
+  }
+}
+
 void fit_entries_check(const struct spec *spec, struct diagnostics *diagnostics) {
   for (size_t i = 0; i < spec->fit_count; i++) {
     const struct spec_fit *entry = &spec->fits[i];
@@ -58,6 +85,7 @@ void fit_entries_check(const struct spec *spec, struct diagnostics *diagnostics)
         diagnostics_add(diagnostics, false, one->file, one->line, one->column, one->hint, "%s", one->message);
     }
     if (!fine && !of_law.count && !diagnostics->errors) node_fail(node, diagnostics, &error);
+    if (fine) check_columns(spec, node, &law, diagnostics);
     if (fine && entry->node->kind == NODE_MAPPING) check_entry(spec, entry, &law, diagnostics);
     law_free(&law);
     diagnostics_free(&of_law);
