@@ -33,18 +33,6 @@ static bool numeric_categories(const struct exporting *exporting, const char *co
   return any;
 }
 
-// Marks the columns that the formula compares with texts.
-static void mark_compared(struct exporting *exporting, const struct expression_node *node) {
-  bool compares = node->kind == EXPRESSION_EQUAL || node->kind == EXPRESSION_UNEQUAL || node->kind == EXPRESSION_IN;
-  for (int i = 0; i < node->count; i++) {
-    mark_compared(exporting, node->arguments[i]);
-    for (int j = 0; compares && j < node->count; j++)
-      if (node->arguments[i]->kind == EXPRESSION_NAME && node->arguments[j]->kind == EXPRESSION_TEXT)
-        for (int c = 0; c < exporting->law->column_count; c++)
-          exporting->textual[c] |= strcmp(exporting->law->columns[c], node->arguments[i]->text) == 0;
-  }
-}
-
 static void find_texts(struct exporting *exporting) {
   const struct law *law = exporting->law;
   exporting->textual = arena_array(&exporting->arena, (size_t)law->column_count + 1, sizeof *exporting->textual);
@@ -52,7 +40,7 @@ static void find_texts(struct exporting *exporting) {
     for (int p = 0; p < law->parameter_count; p++)
       if (law->parameters[p].by && strcmp(law->parameters[p].by, law->columns[c]) == 0)
         exporting->textual[c] = !numeric_categories(exporting, law->columns[c]);
-  mark_compared(exporting, law->formula->root);
+  for (int c = 0; c < law->column_count; c++) exporting->textual[c] |= law_compares_text(law, law->columns[c]);
 }
 
 static bool is_textual(const struct exporting *exporting, const char *column) {

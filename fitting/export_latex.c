@@ -296,7 +296,7 @@ static void latex_rounded(double value, int digits, struct text *out) {
 // What the table says of a value: brackets hold one that the data do not determine, a limit on one side is an
 // inequality, and only what has two ends has an interval. Four digits, or as many as set the ends apart.
 static void latex_cells(struct exporting *exporting, enum coefficient_status status, double value, double low,
-                        double high) {
+                        double high, const char *note) {
   struct text *out = exporting->out;
   int digits = interval_digits(low, high, 4);
   bool zero = fit_is_zero(status, value, high), open = status == COEFFICIENT_UNIDENTIFIED;
@@ -306,7 +306,7 @@ static void latex_cells(struct exporting *exporting, enum coefficient_status sta
   text_add(out, open ? ")" : bound ? " (bound)" : "");
   text_add(out, " & ");
   if (open || (isnan(low) && isnan(high))) {
-    const char *words = status == COEFFICIENT_FITTED ? "--" : coefficient_status_name(status);
+    const char *words = status == COEFFICIENT_FITTED ? "--" : open && note ? note : coefficient_status_name(status);
     plain(words, strlen(words), out);
   } else if (isnan(low) || isnan(high)) {
     text_add(out, isnan(low) ? "$\\leq$ " : "$\\geq$ ");
@@ -334,7 +334,7 @@ static void write_table(struct exporting *exporting, const char *name) {
       text_add(out, "}]");
     }
     text_add(out, "$ & ");
-    latex_cells(exporting, c->status, c->value, c->low, c->high);
+    latex_cells(exporting, c->status, c->value, c->low, c->high, c->note);
   }
   bool ruled = false;
   for (size_t i = 0; i < exporting->derived_count; i++) {
@@ -345,7 +345,7 @@ static void write_table(struct exporting *exporting, const char *name) {
     text_char(out, '$');
     symbol(d->name, out);
     text_add(out, "$ & ");
-    latex_cells(exporting, d->status, d->value, d->low, d->high);
+    latex_cells(exporting, d->status, d->value, d->low, d->high, d->note);
   }
   text_add(out, "\\bottomrule\n\\end{tabular}\n");
 }

@@ -197,6 +197,7 @@ static bool diagnose(struct fit *fit, struct error *error) {
       fit_influence(fit);
       fit_sensitivity(fit);
       fit_trends(fit);
+      fit_doubt_tails(fit);
     }
     fit_replicates(fit);
     fit_correlate(fit);
@@ -271,6 +272,7 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
     if (fine) fit_tell_priors(&fit);
     if (fine) fit_tell_pools(&fit);
     open_all_kinds(result);
+    fit_doubt_minimum(&fit);
     fit_copy_tied_intervals(&fit);
     if (fine) fit_answer(&fit);
   }

@@ -128,6 +128,9 @@ struct fit_parts {
 bool fit_run_by(const struct law *law, const struct table *table, const struct fit_options *options,
                 struct fit_parts *parts, struct error *error);
 void fit_parts_free(struct fit_parts *parts);
+// What the fits of all values say of the quantities that the law is fitted for: "alpha by format: none 0.33 (0.30 to
+// 0.36); w4a4 not determined". In the arena; NULL where there is nothing to say.
+const char *fit_parts_answer(struct arena *arena, const struct fit_parts *parts, const struct law *law);
 // Whether errors of predictions (held out, left out) are differences, not shares of what was observed: where the
 // residual is plain and some row observed is not positive, a share says nothing.
 bool fit_errors_absolute(const struct fit_result *result);

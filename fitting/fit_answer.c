@@ -46,7 +46,10 @@ static const char *estimate_words(const struct fit *fit, const struct answered *
       return arena_format(arena, "%s is limited on one side only: %s %s", e->name,
                           isnan(e->low) ? "at most" : "at least", digits(arena, isnan(e->low) ? e->high : e->low, 4));
     case COEFFICIENT_UNIDENTIFIED:
-      return arena_format(arena, "%s is not determined by these rows", e->name);
+      if (e->note && starts_with(e->note, "not determined (")) return arena_format(arena, "%s is %s", e->name, e->note);
+      return arena_format(
+          arena, "%s is not determined by these rows%s", e->name,
+          e->note && starts_with(e->note, "not determined: ") ? e->note + strlen("not determined") : "");
     case COEFFICIENT_AT_LOW:
     case COEFFICIENT_AT_HIGH:
       return arena_format(arena, "%s is %s", e->name, e->note ? e->note : "at its bound");
@@ -59,8 +62,7 @@ static const char *estimate_words(const struct fit *fit, const struct answered *
 }
 
 // All that have this name: a coefficient, its categories (without baselines), or a derived quantity.
-static size_t estimates_of(const struct fit *fit, const char *name, struct answered *found, size_t most) {
-  const struct fit_result *result = fit->result;
+static size_t estimates_of(const struct fit_result *result, const char *name, struct answered *found, size_t most) {
   size_t count = 0;
   for (size_t i = 0; i < result->coefficient_count && count < most; i++) {
     const struct coefficient *c = &result->coefficients[i];
@@ -70,8 +72,8 @@ static size_t estimates_of(const struct fit *fit, const char *name, struct answe
   for (size_t i = 0; i < result->derived_count && count < most; i++) {
     const struct fit_derived *d = &result->derived[i];
     if (strcmp(d->name, name) == 0)
-      found[count++] =
-          (struct answered){d->name, NULL, derived_status_name(d->status), d->value, d->low, d->high, d->status};
+      found[count++] = (struct answered){
+          d->name, NULL, d->note ? d->note : derived_status_name(d->status), d->value, d->low, d->high, d->status};
   }
   return count;
 }
@@ -94,7 +96,7 @@ static bool all_held(const struct fit *fit, const char *const *names, int count)
   for (int i = 0; i < count; i++) {
     if (law_find_parameter(fit->law, names[i]) < 0) return false;
     struct answered found[SHOWN + 1];
-    size_t there = estimates_of(fit, names[i], found, SHOWN + 1);
+    size_t there = estimates_of(fit->result, names[i], found, SHOWN + 1);
     for (size_t k = 0; k < there; k++)
       if (!is_held(found[k].status)) return false;
   }
@@ -121,7 +123,7 @@ void fit_answer(struct fit *fit) {
   }
   for (int i = 0; i < count; i++) {
     struct answered found[SHOWN + 1];
-    size_t there = estimates_of(fit, names[i], found, SHOWN + 1);
+    size_t there = estimates_of(fit->result, names[i], found, SHOWN + 1);
     for (size_t k = 0; k < there && k < SHOWN; k++)
       text = arena_format(arena, "%s%s%s", text, *text ? "; " : "", estimate_words(fit, &found[k]));
     if (there > SHOWN) text = arena_format(arena, "%s; and further %s", text, names[i]);
@@ -129,4 +131,52 @@ void fit_answer(struct fit *fit) {
     if (there && about) text = arena_format(arena, "%s (%s: %s)", text, names[i], about);
   }
   fit->result->answer = *text ? text : NULL;
+}
+
+// ---- a fit for each value of a column ----
+
+enum { PARTS = 12, QUANTITIES = 3 };
+
+// "0.31 (0.28 to 0.34)", "at most 0.4", "not determined".
+static const char *brief_words(struct arena *arena, const struct answered *e) {
+  int count = interval_digits(e->low, e->high, 4);
+  const char *value = digits(arena, e->value, count);
+  switch (e->status) {
+    case COEFFICIENT_FITTED:
+      if (isnan(e->low) || isnan(e->high)) return arena_format(arena, "%s (no interval)", value);
+      return arena_format(arena, "%s (%s to %s%s)", value, digits(arena, e->low, count), digits(arena, e->high, count),
+                          interval_is_wide(e->low, e->high, e->value) ? ", only loosely" : "");
+    case COEFFICIENT_ONE_SIDED:
+      return arena_format(arena, "%s %s", isnan(e->low) ? "at most" : "at least",
+                          digits(arena, isnan(e->low) ? e->high : e->low, 4));
+    case COEFFICIENT_UNIDENTIFIED:
+    case COEFFICIENT_UNFITTED:
+      return coefficient_status_name(e->status);
+    default:
+      return arena_format(arena, "%s (%s)", value, coefficient_status_name(e->status));
+  }
+}
+
+const char *fit_parts_answer(struct arena *arena, const struct fit_parts *parts, const struct law *law) {
+  const char *first = law->parameter_count ? law->parameters[0].name : NULL, *text = "";
+  const char *const *names = law->answer_count ? law->answers : law->exponent_count ? law->exponents : &first;
+  int count = law->answer_count ? law->answer_count : law->exponent_count ? law->exponent_count : first != NULL;
+  for (int i = 0; i < count && i < QUANTITIES; i++) {
+    const char *about = about_of(law, names[i]), *values = "";
+    for (size_t p = 0; p < parts->count && p < PARTS; p++) {
+      const struct fit_result *result = &parts->results[p];
+      struct answered found[SHOWN + 1];
+      size_t there = estimates_of(result, names[i], found, SHOWN + 1);
+      for (size_t k = 0; k < there && k < SHOWN; k++)
+        values = arena_format(arena, "%s%s%s%s%s %s", values, *values ? "; " : "", result->part,
+                              found[k].category ? " " : "", found[k].category ? found[k].category : "",
+                              brief_words(arena, &found[k]));
+    }
+    if (!*values) continue;
+    if (parts->count > PARTS) values = arena_format(arena, "%s; and %zu more", values, parts->count - PARTS);
+    text = arena_format(arena, "%s%s%s%s%s%s by %s: %s", text, *text ? ". " : "", names[i], about ? " (" : "",
+                        about ? about : "", about ? ")" : "", parts->results[0].by, values);
+  }
+  if (!*text) return NULL;
+  return arena_format(arena, "%s. In brackets: %g %% intervals.", text, 100 * parts->results[0].confidence);
 }

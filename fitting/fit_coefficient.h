@@ -57,4 +57,7 @@ struct fit_derived {
   // value of a column; of quantities worked out at one place the largest. NAN: of no column.
   double outside;
   const char *outside_of;  // the column that is left farthest; NULL: within
+  // What its status means here where it is not determined: "not determined: any value below 0.3 fits within 2 %"; or
+  // NULL.
+  const char *note;
 };

@@ -106,6 +106,9 @@ struct fit {
   int pool_count;
   const struct fit_alone *alone;  // NULL: nothing but the rows decides
   size_t dependence_warnings[2];  // the first one that fit_depend gave, and the first after it
+  double *within;     // [within_count][element_count]: ends of walks on which the objective grows by at most 2 %
+  bool *within_open;  // [within_count]: the walk met no end there
+  size_t within_count;
   double *reached;  // [reached_count][element_count]: coefficients where profiles end, all others refitted
   size_t reached_count;
 };

@@ -13,5 +13,7 @@ bool derive_sets(const struct fit *fit, int d, double point, const struct value_
                  double *results, struct error *error);
 // The point-th value of a quantity's `at`, to two digits where it follows from the data.
 double derived_point(const struct fit *fit, const struct law_derived *what, int point);
+// What is known of quantities that are not determined: their notes. After all statuses.
+bool fit_note_derived(struct fit *fit, struct error *error);
 // Whether it is p / (p + q) of coefficients that are not negative, and so lies between 0 and 1.
 bool derived_is_share(const struct fit *fit, const struct expression *expression);

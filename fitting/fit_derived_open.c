@@ -176,5 +176,5 @@ bool fit_derive_open(struct fit *fit, struct error *error) {
   }
   free(earlier);
   free(results);
-  return fine;
+  return fine && fit_note_derived(fit, error);
 }

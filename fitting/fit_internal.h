@@ -268,6 +268,13 @@ bool tells_nothing(double low, double high, double least, double most);
 // that side.
 bool fit_derive_open(struct fit *fit, struct error *error);
 void fit_direct(struct fit *fit);
+// What in the design would close a direction, by the two walks to its ends: a sentence in the result's arena.
+const char *fit_advice(struct fit *fit, const struct fit_stage *stage, const struct walk walks[2]);
+// A warning where least squares meets residuals of heavy tails.
+void fit_doubt_tails(struct fit *fit);
+// Where a stage's minimum is no stationary point, nothing that it fits, and nothing derived, is determined: the status
+// and the note say so. After the statuses and before the answer.
+void fit_doubt_minimum(struct fit *fit);
 void fit_influence(struct fit *fit);
 void fit_sensitivity(struct fit *fit);
 void fit_trends(struct fit *fit);

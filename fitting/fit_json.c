@@ -79,6 +79,7 @@ static void put_derived(const struct fit_result *result, struct json_writer *wri
     json_key_string(writer, "status", coefficient_status_name(derived->status));
     if (!isnan(derived->outside)) json_key_number(writer, "outside", derived->outside);
     if (derived->outside_of) json_key_string(writer, "outside_of", derived->outside_of);
+    if (derived->note) json_key_string(writer, "note", derived->note);
     json_object_end(writer);
   }
   json_object_end(writer);

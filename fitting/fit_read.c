@@ -117,6 +117,7 @@ static void read_derived(struct fit_result *result, const struct reading *readin
     derived->status = fit_read_status(reading, entry);
     derived->outside = member_number(reading, entry, "outside");
     derived->outside_of = member_text(reading, entry, "outside_of", NULL);
+    derived->note = member_text(reading, entry, "note", NULL);
     fit_read_estimate(reading, entry, &derived->value, &derived->low, &derived->high, &derived->se,
                       &derived->intervals);
   }

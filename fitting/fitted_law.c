@@ -115,6 +115,8 @@ void fitted_law_of(struct arena *arena, const struct law *law, const struct tabl
                                 .residual = result->residual,
                                 .ranges = result->ranges,
                                 .seed = seed};
+  for (size_t i = 0; !result->stationary && i < result->coefficient_count && !fitted->unsettled; i++)
+    if (result->coefficients[i].status == COEFFICIENT_UNIDENTIFIED) fitted->unsettled = &result->coefficients[i];
   find_replicates(arena, result, fitted);
   const bool *rows = fitted_rows(arena, table, result);
   find_scatter(arena, result, fitted);

@@ -114,6 +114,8 @@ void law_free(struct law *law);
 // The column that is the law's N: parameters, else the only one of its columns that counts parameters by its name
 // ("parameters_..."), else parameters, which it does not have.
 const char *law_size_column(const struct law *law);
+// Whether the formula compares the column with a text by ==, != or in, so that it holds texts.
+bool law_compares_text(const struct law *law, const char *column);
 // Whether an exponent is listed as one (`exponents`), and whether it is of the law's N: the exponent of a power with N
 // in it, what is derived from such a one, or any exponent of a law that predicts N. How parameters are counted moves
 // these.

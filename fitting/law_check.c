@@ -15,6 +15,20 @@ const char *law_size_column(const struct law *law) {
   return found == 1 ? size : "parameters";
 }
 
+static bool compares_text(const struct expression_node *node, const char *column) {
+  bool compares = node->kind == EXPRESSION_EQUAL || node->kind == EXPRESSION_UNEQUAL || node->kind == EXPRESSION_IN;
+  bool named = false, text = false;
+  for (int i = 0; i < node->count; i++) {
+    const struct expression_node *one = node->arguments[i];
+    if (compares_text(one, column)) return true;
+    named |= compares && one->kind == EXPRESSION_NAME && strcmp(one->text, column) == 0;
+    text |= one->kind == EXPRESSION_TEXT;
+  }
+  return named && text;
+}
+
+bool law_compares_text(const struct law *law, const char *column) { return compares_text(law->formula->root, column); }
+
 int law_find_parameter(const struct law *law, const char *name) {
   for (int p = 0; p < law->parameter_count; p++)
     if (strcmp(law->parameters[p].name, name) == 0) return p;

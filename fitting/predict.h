@@ -63,7 +63,9 @@ struct fitted_law {
   size_t scatter_count;
   struct fit_ranges ranges;
   struct cost_model cost;
-  uint64_t seed;  // of the residuals drawn for prediction intervals
+  const struct coefficient
+      *unsettled;  // of a fit whose minimum is no stationary point: one that it leaves open; or NULL
+  uint64_t seed;   // of the residuals drawn for prediction intervals
 };
 // `counted`: costs follow the table's column flops, where it differs from 6ND.
 void fitted_law_of(struct arena *arena, const struct law *law, const struct table *table,

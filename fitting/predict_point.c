@@ -56,6 +56,11 @@ struct estimate estimate_of(const struct fitted_law *fitted, double value, const
   interval_of(replicates_of(fitted, values), value, fitted->confidence, fitted->interval, &both, &estimate.low,
               &estimate.high, &se);
   if (!isnan(value)) settle(fitted, values, &estimate);
+  if (fitted->unsettled) {
+    estimate.status = COEFFICIENT_UNIDENTIFIED;
+    estimate.low = estimate.high = NAN;
+    estimate.hangs_on = fitted->unsettled;
+  }
   return estimate;
 }
 

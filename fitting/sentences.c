@@ -58,7 +58,9 @@ const char *fit_derived_note(struct arena *arena, const struct fit_result *resul
                              const struct fit_derived *derived) {
   char end[32];
   bool far = range_is_far(derived->outside);  // then the mark says what the status would
-  const char *status = derived->status == COEFFICIENT_FITTED || far ? NULL : derived_status_name(derived->status);
+  const char *status = derived->status == COEFFICIENT_FITTED || far ? NULL
+                       : derived->note                              ? derived->note
+                                                                    : derived_status_name(derived->status);
   if (derived->status == COEFFICIENT_ONE_SIDED && !far)
     status = arena_format(arena, "%s: %s %s, by %s", status, isnan(derived->low) ? "at most" : "at least",
                           number_digits(isnan(derived->low) ? derived->high : derived->low, 3, end),

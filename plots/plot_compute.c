@@ -63,21 +63,22 @@ static bool put_bands(struct drawing *drawing, const struct compute *c, const ch
                       bool runs) {
   const struct plot_fit *fit = c->data->fit;
   if (!fit->band) return false;
-  double low = log(c->low), high = log(c->high * beyond), halves[LINE_POINTS][2], at[LINE_POINTS], loss[LINE_POINTS];
+  double low = log(c->low), high = log(c->high * beyond), at[LINE_POINTS], loss[LINE_POINTS];
+  struct plot_band ends[LINE_POINTS];
   for (int i = 0; i < LINE_POINTS; i++) {
     at[i] = exp(low + (high - low) * i / (LINE_POINTS - 1));
     double size = best_size(c, format, at[i]);
     loss[i] = best_loss(c, format, at[i]);
-    if (!isfinite(loss[i]) || !fit->band(fit->context, format, size, at[i] / (6 * size), &halves[i][0], &halves[i][1]))
-      return false;
+    if (!isfinite(loss[i]) || !fit->band(fit->context, format, size, at[i] / (6 * size), &ends[i])) return false;
   }
   for (int kind = runs; kind >= 0; kind--) {
     struct figure_series *band = drawing_series(drawing, MARK_BAND, LINE_POINTS);
     double *below = arena_array(drawing->arena, LINE_POINTS, sizeof *below),
            *above = arena_array(drawing->arena, LINE_POINTS, sizeof *above);
     for (int i = 0; i < LINE_POINTS; i++) {
-      below[i] = loss[i] * exp(-halves[i][kind]);
-      above[i] = loss[i] * exp(halves[i][kind]);
+      const double *of = kind ? ends[i].run : ends[i].law;
+      below[i] = of[0];
+      above[i] = of[1];
       series_point(band, at[i], loss[i]);
     }
     band->colour = colour;

@@ -62,13 +62,14 @@ static struct lines choose_lines(struct arena *arena, const struct plot_data *da
 static bool put_band(struct drawing *drawing, const struct plot_data *data, const struct figure_series *line,
                      const char *format, const double *parameters, const double *tokens) {
   double *low = arena_array(drawing->arena, line->count + 1, sizeof *low),
-         *high = arena_array(drawing->arena, line->count + 1, sizeof *high), confidence, run;
+         *high = arena_array(drawing->arena, line->count + 1, sizeof *high);
+  struct plot_band at;
   if (!data->fit->band) return false;
   struct figure_series band = {.mark = MARK_BAND, .colour = line->colour, .x = line->x, .y = line->y};
   for (size_t i = 0; i < line->count; i++) {
-    if (!data->fit->band(data->fit->context, format, parameters[i], tokens[i], &confidence, &run)) return false;
-    low[i] = line->y[i] * exp(-confidence);
-    high[i] = line->y[i] * exp(confidence);
+    if (!data->fit->band(data->fit->context, format, parameters[i], tokens[i], &at)) return false;
+    low[i] = at.law[0];
+    high[i] = at.law[1];
   }
   band.count = line->count;
   band.low = low;

@@ -271,10 +271,13 @@ struct plot_contour {
 // Effective parameters per parameter of formats with these errors, by a law in them; NAN where it cannot tell.
 typedef double plot_capacity_function(const void *context, double gmse_weights, double gmse_activations);
 
-// How well the law is known at a place: half the width of its confidence interval, and of the interval of a new run
-// there, in the logarithm of the loss. False where that is not known.
+// How well the law is known at a place: its confidence interval, and the interval of a new run there, in the unit of
+// the loss. False where that is not known.
+struct plot_band {
+  double law[2], run[2];  // the lower and the upper end of each
+};
 typedef bool plot_band_function(const void *context, const char *format, double parameters, double tokens,
-                                double *confidence, double *run);
+                                struct plot_band *band);
 
 // The law fitted to a part of the rows, and how it predicts those further out.
 struct plot_rollout {

@@ -23,6 +23,7 @@ static void say(const struct paired *paired, struct text *detail) {
     text_format(detail, " (95 %% interval %+.4f to %+.4f)", paired->low, paired->high);
   else if (isfinite(paired->low))
     text_format(detail, " (95 %% interval %+.1f %% to %+.1f %%)", 100 * expm1(paired->low), 100 * expm1(paired->high));
+  if (paired->alike) text_format(detail, " (%s)", paired->alike);
   if (isfinite(paired->p))
     text_format(detail, "; p = %.2g, two-sided, by %s", paired->p, paired->p_method);
   else

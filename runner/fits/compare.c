@@ -6,28 +6,56 @@
 #include "fitting/sentences.h"
 #include "runner/terminal/table.h"
 
+// What AICc says of another law next to the best one by it: "AICc differs by 2, and 4 is little".
+static const char *aicc_words(struct arena *arena, const struct law_standing *best, const struct law_standing *other) {
+  char text[40];
+  number_digits(other->aicc_behind, 3, text);
+  return other->aicc_behind < 4 ? arena_format(arena, "AICc differs by %s, and 4 is little", text)
+                                : arena_format(arena, "AICc is lower for %s by %s", best->law, text);
+}
+
+// What the held-out rows say: for the other law, for neither, for the best one.
+static const char *held_out_words(struct arena *arena, const struct law_standing *best,
+                                  const struct law_standing *other) {
+  char text[40], se[40];
+  double behind = other->held_out_behind, error = other->held_out_behind_se;
+  number_digits(fabs(behind), 3, text);
+  number_digits(error, 2, se);
+  if (other->predicts_better || behind > 2 * error)
+    return arena_format(arena, "held-out loss is lower for %s by %s (standard error %s)",
+                        other->predicts_better ? other->law : best->law, text, se);
+  return arena_format(arena, "held-out loss of %s is %s by %s, with a standard error of %s", other->law,
+                      behind < 0 ? "lower" : "higher", text, se);
+}
+
+// One answer for each law next to the best by AICc: better by both criteria, or the data cannot tell, and why.
 static void print_verdict(const struct comparison *comparison, FILE *out) {
   const struct law_standing *best = &comparison->laws[0];
+  struct arena arena = {0};
   bool clear = true, scored = comparison->held_out > 0;
   for (size_t l = 1; l < comparison->count; l++) {
     const struct law_standing *other = &comparison->laws[l];
-    char text[40], se[40];
     clear &= other->told_apart;
     if (other->told_apart) continue;
-    fprintf(out, "  The data cannot tell %s from %s", other->law, best->law);
-    if (other->aicc_behind < 4)
-      fprintf(out, ": AICc differs by %s, and 4 is little", number_digits(other->aicc_behind, 3, text));
-    if (scored && isfinite(other->held_out_behind_se) && other->held_out_behind <= 2 * other->held_out_behind_se)
-      fprintf(out, "%s held-out rows put it %s %s, with a standard error of %s", other->aicc_behind < 4 ? ";" : ":",
-              number_digits(fabs(other->held_out_behind), 3, text), other->held_out_behind < 0 ? "ahead" : "behind",
-              number_digits(other->held_out_behind_se, 2, se));
-    fprintf(out, ".\n");
-    if (other->predicts_better)
-      fprintf(out, "  %s predicts held-out rows better than %s does: trust AICc less.\n", other->law, best->law);
+    const char *text = arena_format(&arena, "The data cannot tell %s from %s", other->law, best->law);
+    bool judged = scored && isfinite(other->held_out_behind_se);
+    if (isfinite(other->aicc_behind)) text = arena_format(&arena, "%s: %s", text, aicc_words(&arena, best, other));
+    if (judged)
+      text = arena_format(&arena, "%s%s%s", text, isfinite(other->aicc_behind) ? "; " : ": ",
+                          held_out_words(&arena, best, other));
+    if (other->predicts_better && other->aicc_behind >= 4) text = arena_format(&arena, "%s: the two disagree", text);
+    print_filled(out, arena_format(&arena, "%s.", text), fprintf(out, "  "), 4);
   }
   if (clear)
     fprintf(out, "  %s is better than the others on these rows, by AICc%s.\n", best->law,
             scored ? " and on held-out rows" : " (nothing was held out)");
+  arena_free(&arena);
+}
+
+// What was not fitted: " (baseline)", " (fixed)", " (tied)".
+static const char *given_words(struct arena *arena, enum coefficient_status status) {
+  bool given = status == COEFFICIENT_BASELINE || status == COEFFICIENT_FIXED || status == COEFFICIENT_TIED;
+  return given ? arena_format(arena, " (%s)", coefficient_status_name(status)) : "";
 }
 
 static void print_coefficients(const struct comparison *comparison, FILE *out) {
@@ -37,8 +65,9 @@ static void print_coefficients(const struct comparison *comparison, FILE *out) {
     const struct law_standing *s = &comparison->laws[l];
     const char *text = arena_format(&arena, "%s:", s->law);
     for (size_t i = 0; i < s->coefficient_count; i++)
-      text = arena_format(&arena, "%s%s %s %s", text, i ? "," : "", s->coefficients[i].name,
-                          fit_value_words(&arena, s->coefficients[i].status, s->coefficients[i].value, NAN, 4));
+      text = arena_format(&arena, "%s%s %s %s%s", text, i ? "," : "", s->coefficients[i].name,
+                          fit_value_words(&arena, s->coefficients[i].status, s->coefficients[i].value, NAN, 4),
+                          given_words(&arena, s->coefficients[i].status));
     print_filled(out, text, fprintf(out, "  "), 4);
   }
   arena_free(&arena);

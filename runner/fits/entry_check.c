@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fitting/fitting.h"
+#include "results/columns.h"
 #include "runner/spec/entries.h"
 #include "runner/spec/names.h"
 
@@ -44,17 +45,30 @@ static void check_entry(const struct spec *spec, const struct spec_fit *entry, c
                "Student's t intervals know nothing of the width of a prior or of categories");
 }
 
-// Columns that the law needs and no run of the spec can have: the fit would end there after the last training.
+// Whether runs of the spec can have the column: what a run says, a result of a task, a field of its configuration.
+static bool has_column(const struct spec *spec, const char *name) {
+  struct run_name known;
+  return run_name_find(spec, name, &known) || run_result_known(spec, name) || run_column_find(name) ||
+         run_column_is_result(name);
+}
+
+// Columns that the law needs and no run of the spec has: the fit would end there after the last training. The runs of a
+// trainer of one's own may have more than is known here.
 static void check_columns(const struct spec *spec, const struct node *node, const struct law *law,
                           struct diagnostics *diagnostics) {
-  for (int i = 0; i <= law->column_count; i++) {
-    const char *name = i < law->column_count ? law->columns[i] : law->target;
-    struct run_name known;
-    if (run_name_find(spec, name, &known) || run_result_known(spec, name) || run_column_find(name)) continue;
-    node_error(node, diagnostics,
-               "a custom trainer brings columns by `fields`; of a table: isoloss fit TABLE.csv --law NAME",
-               "the law %s %s the column '%s', which no run has", law->name,
-               i < law->column_count ? "needs" : "predicts", name);
+  for (int i = -1; i < law->column_count; i++) {
+    const char *name = i < 0 ? law->target : law->columns[i], *verb = i < 0 ? "predicts" : "needs";
+    if (has_column(spec, name)) continue;
+    if (spec->trainer.command_count)
+      node_warning(
+          node, diagnostics, NULL,
+          "the law %s %s the column '%s', which isoloss knows of no run; a fit has rows only where the trainer "
+          "reports it",
+          law->name, verb, name);
+    else
+      node_error(node, diagnostics,
+                 "a custom trainer brings columns by `fields`; of a table: isoloss fit TABLE.csv --law NAME",
+                 "the law %s %s the column '%s', which no run has", law->name, verb, name);
   }
 }
 

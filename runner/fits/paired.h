@@ -89,7 +89,8 @@ struct paired {
   size_t no_curve;  // pairs without two evaluations or without the quantity
   // Over units: pairs, or of ladders the means of their cells.
   size_t units;
-  double mean, deviation, low, high;  // low, high: 95 % interval by Student's t; NAN with one unit
+  double mean, deviation, low, high;  // low, high: 95 % interval by Student's t; NAN with one unit, or with `alike`
+  const char *alike;                  // why there is no interval: units that do not differ from each other; or NULL
   double p;                           // two-sided; NAN: cannot tell
   const char *p_method;               // "exact sign-flip permutation", "paired t", or why it cannot tell
 };

@@ -37,6 +37,31 @@ static double *units_of(struct paired *paired) {
   return units;
 }
 
+// Differences below this are rounding, next to what is compared: of losses relative to them, of logarithms as they are.
+static double rounding_of(const struct paired *paired) {
+  static const double relative = 1e-9;
+  double largest = 0;
+  for (size_t i = 0; i < paired->count; i++)
+    largest = fmax(largest, fmax(fabs(paired->pairs[i].value_a), fabs(paired->pairs[i].value_b)));
+  return relative * (paired->request.match == MATCH_LOSS ? 1 : largest);
+}
+
+// Units that do not scatter have no interval: one of no width would say that the difference is known exactly.
+static void find_alike(struct paired *paired, const double *units) {
+  double least = rounding_of(paired), from = INFINITY, to = -INFINITY;
+  for (size_t i = 0; i < paired->units; i++) {
+    from = fmin(from, units[i]);
+    to = fmax(to, units[i]);
+  }
+  if (!(to - from <= least)) return;
+  bool same = fmax(fabs(from), fabs(to)) <= least;
+  if (paired->units < 2 && !same) return;
+  paired->low = paired->high = NAN;
+  if (same) paired->mean = 0;
+  paired->alike = same ? "the two are the same there, so there is no interval"
+                       : "all differ by the same, so nothing is known of the scatter and there is no interval";
+}
+
 void paired_judge(struct paired *paired) {
   const double *units = units_of(paired);
   size_t count = paired->units;
@@ -49,6 +74,7 @@ void paired_judge(struct paired *paired) {
   paired->low = paired->mean - t * error;
   paired->high = paired->mean + t * error;
   paired->p = NAN;
+  find_alike(paired, units);
   if (count < FEWEST) {
     paired->p_method =
         arena_format(&paired->arena, "cannot tell: %zu %s, of which even full agreement has p = %.2g; %d are needed",
@@ -57,8 +83,9 @@ void paired_judge(struct paired *paired) {
     paired->p = sign_flip_p(units, count, paired->mean);
     paired->p_method = "exact sign-flip permutation";
   } else {
-    paired->p = error > 0 ? 2 * gsl_cdf_tdist_Q(fabs(paired->mean) / error, n - 1) : paired->mean == 0 ? 1 : 0;
-    paired->p_method = "paired t";
+    bool flips = paired->alike != NULL;  // all of one sign, of which two flips in 2^n have as much
+    paired->p = !flips ? 2 * gsl_cdf_tdist_Q(fabs(paired->mean) / error, n - 1) : paired->mean == 0 ? 1 : 2 / exp2(n);
+    paired->p_method = flips ? "exact sign-flip permutation" : "paired t";
   }
 }
 

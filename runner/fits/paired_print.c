@@ -130,6 +130,7 @@ void paired_say_verdict(const struct paired *paired, struct text *out) {
   else if (isfinite(paired->low))
     text_format(out, " (95 %% interval by Student's t of the logarithm %+.1f %% to %+.1f %%)", percent(paired->low),
                 percent(paired->high));
+  if (paired->alike) text_format(out, " (%s)", paired->alike);
   text_format(out, "\n");
   if (isfinite(paired->p))
     text_format(out, "p = %.2g, two-sided, by %s over %zu units\n", paired->p, paired->p_method, paired->units);
@@ -229,6 +230,7 @@ void paired_json(const struct paired *paired, struct json_writer *json) {
   json_key_number(json, "deviation", paired->deviation);
   json_key_number(json, "low", paired->low);
   json_key_number(json, "high", paired->high);
+  if (paired->alike) json_key_string(json, "alike", paired->alike);
   json_key_number(json, "p", paired->p);
   json_key_string(json, "p_method", paired->p_method);
   json_object_end(json);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/columns.h"
 #include "runner/fits/predict_internal.h"
 
 // ---- the law and its coefficients ----
@@ -54,35 +53,6 @@ static bool given_coefficients(struct predict_report *report, const struct fit_o
   }
   report->fitted = (struct fitted_law){
       .law = law, .coefficients = all, .coefficient_count = count, .confidence = 0.95, .residual = law->residual};
-  return true;
-}
-
-// ---- inputs ----
-
-// Names in --at that nothing knows are mistakes.
-static bool check_names(struct predict_report *report, const struct table *points, struct error *error) {
-  size_t count = 0, room = (size_t)report->law->column_count + run_column_count + run_field_count + 1;
-  const char **names = arena_array(&report->arena, room, sizeof *names);
-  for (int i = 0; i < report->law->column_count; i++) names[count++] = report->law->columns[i];
-  for (size_t i = 0; i < run_column_count; i++)
-    if (run_columns[i].axis) names[count++] = run_columns[i].name;
-  for (size_t i = 0; i < run_field_count; i++)
-    if (run_fields[i].groups & GROUP_FORMAT) names[count++] = run_fields[i].path;
-  if (report->own_result.by) names[count++] = report->own_result.by;
-  for (size_t c = 0; c < points->column_count; c++) {
-    bool known = false;
-    for (size_t i = 0; i < count; i++) known |= strcmp(names[i], points->columns[c].name) == 0;
-    if (known) continue;
-    struct text list = {0};
-    for (int i = 0; i < report->law->column_count; i++)
-      text_format(&list, "%s%s", i ? ", " : "", report->law->columns[i]);
-    error_set(error, EXIT_USAGE_ERROR, "predict: the law %s has no column '%s'", report->law->name,
-              points->columns[c].name);
-    error_hint(error, nearest_name(points->columns[c].name, names, count), NULL);
-    error_add(error, "; it needs: %s", text_string(&list));
-    text_free(&list);
-    return false;
-  }
   return true;
 }
 
@@ -217,12 +187,11 @@ static bool answer(struct predict_report *report, const struct predict_arguments
   bool fine = read_at(report, arguments, &points, &file, error);
   predict_keep_part(report, &points);
   predict_keep_part(report, &file);
-  fine = fine && check_names(report, &points, error) && predict_check_values(report, &points, error) &&
-         read_budgets(report, arguments, &budgets, error);
+  fine = fine && predict_check_questions(report, &points, error) && read_budgets(report, arguments, &budgets, error);
   if (fine && contest)
     fine = predict_formats(report, arguments, &budgets, &points, error);
   else if (fine)
-    fine = add_points(report, arguments, &points, !budgets.row_count, error) &&
+    fine = add_points(report, arguments, &points, !budgets.row_count, error) && predict_check_answers(report, error) &&
            add_allocations(report, &budgets, &points, error);
   size_t first = report->point_count;
   if (fine && arguments->table) fine = add_points(report, arguments, &file, true, error);

@@ -7,8 +7,13 @@
 bool predict_inputs(struct predict_report *report, const struct table *table, size_t row, struct law_input **inputs,
                     size_t *count, struct error *error);
 
-// Whether the points of --at can be: sizes above 0, numbers where the fitted rows have numbers. False with an error.
-bool predict_check_values(const struct predict_report *report, const struct table *points, struct error *error);
+// Whether what is asked with --at can be asked: names that the law or the store knows, numbers where the law reads
+// numbers, texts where it reads categories, parameters, tokens and FLOPs above 0. Else false with an error that says
+// which.
+bool predict_check_questions(struct predict_report *report, const struct table *points, struct error *error);
+// False with an error when a point of --at has no prediction (a column is missing, the law gives no number there),
+// unless that is for a category that no row has: to that the answer is that these runs cannot tell.
+bool predict_check_answers(const struct predict_report *report, struct error *error);
 // Fills the contests: --formats with --budget, --memory or --at.
 bool predict_formats(struct predict_report *report, const struct predict_arguments *arguments,
                      const struct table *budgets, const struct table *points, struct error *error);

@@ -297,7 +297,10 @@ void fit_parts_print(const struct fit_parts *parts, const struct law *law, FILE 
   struct arena arena = {0};
   char objective[OBJECTIVE_TEXT];
   const struct fit_result *first = &parts->results[0];
+  const char *answer = fit_parts_answer(&arena, parts, law);
   objective_text(first->objective_kind, objective);
+  if (answer) print_filled(out, visible(&arena, answer), 0, 2);
+  if (answer) fprintf(out, "\n");
   fprintf(out, "%s by %s: %s = %s\n", first->law, visible(&arena, first->by), first->target, first->formula);
   fprintf(out, "  %zu fit%s on rows of %s; %s on %s\n\n", parts->count, parts->count == 1 ? "" : "s",
           visible(&arena, first->source), objective,

@@ -1,7 +1,8 @@
 // How well a fitted law is known at a place. A stored fit does not hold its resamples, so this is worked out from the
-// fitted runs anew, to first order: with J the slopes of the logarithm of the law's loss at these runs with its free
-// coefficients, and s the scatter of their residuals (over n - p), the coefficients' covariance is s^2 (J' J)^-1, and
-// the variance at a place with slopes g is g' s^2 (J' J)^-1 g. Coefficients at a bound are held there.
+// fitted runs anew, to first order: with J the slopes of the law's loss (of its logarithm, where that is what the
+// residual is of) at these runs with its free coefficients, and s the scatter of their residuals (over n - p), the
+// coefficients' covariance is s^2 (J' J)^-1, and the variance at a place with slopes g is g' s^2 (J' J)^-1 g.
+// Coefficients at a bound are held there.
 #include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <string.h>
@@ -26,7 +27,12 @@ static void move(struct fit_result *result, size_t free, double value) {
   }
 }
 
-// The slopes of ln(loss) at a place. False where the law cannot tell.
+// The law's loss on the scale of the residuals.
+static double on_scale(const struct report_fit *fit, double loss) {
+  return fit->result.residual == RESIDUAL_LOG ? log(loss) : loss;
+}
+
+// The slopes of that at a place. False where the law cannot tell.
 static bool slopes(struct report_fit *fit, const struct report_bands *bands, const char *format, double parameters,
                    double tokens, double out[MOST_FREE]) {
   bool fine = true;
@@ -34,7 +40,7 @@ static bool slopes(struct report_fit *fit, const struct report_bands *bands, con
     double kept = fit->result.coefficients[bands->free[i]].value, step = 1e-5 * fmax(fabs(kept), 1e-6), ends[2];
     for (int side = 0; side < 2; side++) {
       move(&fit->result, bands->free[i], kept + (side ? step : -step));
-      ends[side] = log(report_law(fit, format, parameters, tokens));
+      ends[side] = on_scale(fit, report_law(fit, format, parameters, tokens));
     }
     move(&fit->result, bands->free[i], kept);
     out[i] = (ends[1] - ends[0]) / (2 * step);
@@ -62,9 +68,10 @@ static bool gather(const struct report *report, struct report_fit *fit, struct r
   for (size_t i = 0; i < report->count; i++) {
     const struct report_run *run = &report->runs[i];
     double parameters = report_number(report, run, fit->size_column);
-    if (!fit->fitted[i] || !(fit->observed[i] > 0) || !(fit->predicted[i] > 0)) continue;
+    if (!fit->fitted[i] || !isfinite(on_scale(fit, fit->observed[i])) || !isfinite(on_scale(fit, fit->predicted[i])))
+      continue;
     if (!slopes(fit, bands, run->format, parameters, run->tokens, row)) return false;
-    double residual = log(fit->observed[i] / fit->predicted[i]);
+    double residual = on_scale(fit, fit->observed[i]) - on_scale(fit, fit->predicted[i]);
     squares += residual * residual;
     rows++;
     for (size_t a = 0; a < n; a++)
@@ -93,8 +100,7 @@ void report_gather_bands(struct report *report, struct report_fit *fit) {
   if (bands->count == result->correlation_size && gather(report, fit, bands)) fit->bands = bands;
 }
 
-bool report_band(const void *context, const char *format, double parameters, double tokens, double *confidence,
-                 double *run) {
+bool report_band(const void *context, const char *format, double parameters, double tokens, struct plot_band *band) {
   // The coefficients are moved and put back: what the fit says is not changed.
   struct report_fit *fit = (struct report_fit *)context;
   const struct report_bands *bands = fit->bands;
@@ -108,7 +114,12 @@ bool report_band(const void *context, const char *format, double parameters, dou
     variance += at[i] * at[i];
   }
   double t = gsl_cdf_tdist_Pinv((1 + fit->result.confidence) / 2, bands->degrees);
-  *confidence = t * bands->scatter * sqrt(variance);
-  *run = t * bands->scatter * sqrt(1 + variance);
-  return isfinite(*confidence);
+  double value = report_law(fit, format, parameters, tokens),
+         half[] = {t * bands->scatter * sqrt(variance), t * bands->scatter * sqrt(1 + variance)};
+  for (int side = 0; side < 2; side++)
+    for (int kind = 0; kind < 2; kind++) {
+      double off = side ? half[kind] : -half[kind];
+      (kind ? band->run : band->law)[side] = fit->result.residual == RESIDUAL_LOG ? value * exp(off) : value + off;
+    }
+  return isfinite(band->law[0]) && isfinite(band->law[1]);
 }

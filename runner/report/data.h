@@ -213,10 +213,10 @@ bool report_has_capacity(const struct report_fit *fit);
 // What figures show of a fit that its document has: profiles and joint regions (drawn.c).
 void report_draw_fit(struct report *report, struct report_fit *fit);
 // bands.c: whether the fit has intervals at any place (its `bands`); then half the width of the law's and of a new
-// run's at one, in the logarithm of the loss, a plot_band_function whose context is the fit.
+// run's at one, a plot_band_function whose context is the fit: about the law's value as far below as above where the
+// fit's residual is the plain difference, else in the logarithm.
 void report_gather_bands(struct report *report, struct report_fit *fit);
-bool report_band(const void *fit, const char *format, double parameters, double tokens, double *confidence,
-                 double *run);
+bool report_band(const void *fit, const char *format, double parameters, double tokens, struct plot_band *band);
 // known.c: for synthetic sources, what is known next to what was fitted.
 bool report_gather_known(struct report *report, struct store *store, struct error *error);
 // isoflop.c: compute-optimal sizes, from the runs.

@@ -363,4 +363,20 @@ def bad_calls_are_told():
         check(said in done.err and not done.out, arguments, done)
 
 
+@case
+def curves_that_coincide_are_the_same():
+    """No interval of no width: where nothing differs the two are the same, and that is said."""
+    for name, decay in ("twin-a", 0.1), ("twin-b", 0.2):
+        path = spec(name, f"0.01, weight_decay: {decay}", steps="[100]", seeds="[1, 2, 3, 4, 5, 6, 7]")
+        run("run", path, "--quiet", home="home", code=0)
+    for more in (), ("--match-on", "tokens"), ("--match-on", "loss"):
+        told = document("compare", "twin-a", "twin-b", *more, home="home")
+        check(told["units"] == 7 and told["mean"] == 0 and told["low"] is None and told["high"] is None and told["p"] == 1 and
+              "the same" in told["alike"], more, told)
+        out = run("compare", "twin-a", "twin-b", *more, home="home", code=0).out
+        check("the two are the same there, so there is no interval" in out and "95 % interval" not in out, out)
+    told = document("compare", "a", "b", home="home")
+    check("alike" not in told and told["low"] < told["high"], told)
+
+
 harness.finish()
