@@ -85,18 +85,6 @@ static bool store(const struct parser *parser, const struct option *option, cons
   return false;
 }
 
-// An option that takes one text cannot have two: one of them would be left out without a word.
-static bool only_one(const struct parser *parser, const struct option *option, const char *value, struct error *error) {
-  for (size_t i = 0; i < parser->arguments->given_count; i++) {
-    const struct option_given *given = &parser->arguments->given[i];
-    if (strcmp(given->option + strlen("--"), option->name) == 0 && given->value && strcmp(given->value, value) != 0)
-      return error_set(error, EXIT_USAGE_ERROR,
-                       "--%s is given twice, as '%s' and as '%s', and takes one; leave one out", option->name,
-                       given->value, value);
-  }
-  return true;
-}
-
 // The value is what came with the option ("--name=value", "-nvalue"; NULL: nothing), else the next word.
 static bool take(struct parser *parser, const struct option *option, const char *value, struct error *error) {
   if (option->type == OPTION_FLAG) {
