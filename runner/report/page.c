@@ -148,11 +148,13 @@ static bool put_figures(const struct report *report, bool draw, struct text *out
   text_add(out, "<section>\n<h2>Figures</h2>\n");
   for (size_t i = 0; i < report->figure_count; i++) {
     const struct report_figure *figure = &report->figures[i];
-    if (!figure->drawn) {
+    // The page draws its own figures; other forms of it show the files.
+    const char *missing = !figure->drawn ? figure->nothing : draw ? NULL : figure->fault;
+    if (missing) {
       text_add(out, "<p class=\"quiet\"><b>");
-      markup_escape(out, figure->name);
+      markup_escape(out, report_figure_name(figure));
       text_add(out, "</b> is not drawn: ");
-      markup_escape(out, figure->nothing);
+      markup_escape(out, missing);
       text_add(out, ".</p>\n");
       continue;
     }
