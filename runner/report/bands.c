@@ -26,7 +26,7 @@ static void move(struct fit_result *result, size_t free, double value) {
   }
 }
 
-// The slopes of ln(loss) at a place. False where the law cannot tell.
+// The slopes of ln(loss) at a place. False where the law does not say.
 static bool slopes(struct report_fit *fit, const struct report_bands *bands, const char *format, double parameters,
                    double tokens, double out[MOST_FREE]) {
   bool fine = true;

@@ -63,7 +63,7 @@ struct report_fit {
   struct report_constant *constants;
   size_t constant_count;
   const struct report_bands *bands;  // bands.c; NULL: not known
-  double *predicted;                 // one a run, NAN where the law cannot tell
+  double *predicted;                 // one a run, NAN where the law does not say
   bool *fitted, *held;               // one a run
   double largest_error;  // of a fitted run: |observed / predicted - 1|, or of laws whose errors are absolute
                          // (fit_errors_absolute) |observed - predicted|; NAN
@@ -143,7 +143,7 @@ struct report {
   const char *name, *title, *about, *spec_path, *spec_text, *home;
   const char *preset;        // of the spec, that these runs are of; NULL: none
   const struct spec *spec;   // NULL: the stored text does not parse any more
-  struct standing standing;  // how the runs of the file stand
+  struct standing standing;  // in which states the runs of the file are
   bool every_figure;         // asked for: see report_gather_figures
   bool spec_changed;         // the file differs from what the runs were started with
   double created_at;         // of the experiment

@@ -28,7 +28,7 @@ static void paragraph(struct text *out, const char *class_name, const char *text
   text_add(out, "</p>\n");
 }
 
-// SOURCE_DATE_EPOCH, as for other programs whose output should be reproducible, stands for the present time.
+// SOURCE_DATE_EPOCH, as for other programs whose output should be reproducible, is taken for the present time.
 static void when(char out[40]) {
   const char *fixed = getenv("SOURCE_DATE_EPOCH");
   int64_t seconds;
