@@ -13,7 +13,7 @@ struct figure_axis figure_axis(const char *label, const char *unit, enum figure_
   return (struct figure_axis){.label = label, .unit = unit, .scale = scale, .ticks = ticks, .low = NAN, .high = NAN};
 }
 
-// What gnuplot draws without trouble, and how far from the middle value a value may be to stand on one axis with it.
+// What gnuplot draws without trouble, and how far from the middle value a value may be to share an axis with it.
 static const double smallest_drawn = 1e-100, largest_drawn = 1e100, farthest = 1e12;
 
 bool axis_holds(const struct figure_axis *axis, double value) {
@@ -33,7 +33,7 @@ static void each_value(const struct figure *figure, bool vertical, void (*use)(v
   for (size_t p = 0; p < figure->panel_count; p++)
     for (size_t s = 0; s < figure->panels[p].count; s++) {
       const struct figure_series *series = &figure->panels[p].series[s];
-      // Intervals stand in the direction of y, those of bars in the direction of x.
+      // Intervals are in the direction of y, those of bars in the direction of x.
       bool interval = vertical ? series->mark != MARK_BARS : series->mark == MARK_BARS;
       const double *values = vertical ? series->y : series->x;
       for (size_t i = 0; i < series->count; i++) {

@@ -3,7 +3,7 @@
 #include "plots/internal.h"
 
 // Distinct values of a quantity, ascending; values nearer than a tolerance are one level. With too many of them for one
-// figure, a few that span the range stand for the nearest (approximate).
+// figure, a few that span the range are drawn for the nearest (approximate).
 struct levels {
   double *values;
   size_t count;

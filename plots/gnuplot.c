@@ -1,5 +1,5 @@
 // Running gnuplot as a child: no shell, no start-up files, the C locale. The script goes in through a memory file, so
-// that a child that dies early costs no SIGPIPE and a long script no dead lock. It is named as a file: what "-" stands
+// that a child that dies early costs no SIGPIPE and a long script no dead lock. It is named as a file: what "-" is
 // for is read byte by byte.
 #include <errno.h>
 #include <fcntl.h>

@@ -40,11 +40,11 @@ struct ticks {
 struct ticks axis_ticks(struct arena *arena, const struct figure_axis *axis, int room);
 // Sets limits that are NAN from the data of all panels; false when the axis has no finite data and no limits.
 bool axis_limits(struct figure_axis *axis, const struct figure *figure, bool vertical);
-// Between which sizes values can stand on one axis with most of these, which are positive. Sorts them.
+// Between which sizes values can share an axis with most of these, which are positive. Sorts them.
 void sizes_window(double *sizes, size_t count, double *least, double *most);
 // Finds which values the axis shows, unless that is set.
 void axis_window(struct figure_axis *axis, const struct figure *figure, bool vertical);
-// True when the value can stand on the axis.
+// True when the axis holds the value.
 bool axis_holds(const struct figure_axis *axis, double value);
 // Where a value is between the axis' low end (0) and its high end (1).
 double axis_part(const struct figure_axis *axis, double value);
@@ -59,7 +59,7 @@ struct canvas {
   double width;  // in units of which letters are 13 high
   bool title;    // drawn
   bool print;    // for paper: narrow figures have their own layout
-  bool words;    // stand in the script, else stand-ins do
+  bool words;    // are in the script, else stand-ins are
   enum figure_legend legend;
 };
 struct size {

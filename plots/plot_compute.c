@@ -21,7 +21,7 @@ static double loss_at(const struct compute *c, const char *format, double comput
 }
 
 // The least loss over all sizes at one compute: the best of a grid, then a golden-section search around it. NAN where
-// the law cannot tell, or where the best is at the end of the sizes, so that it is no minimum.
+// the law does not say, or where the best is at the end of the sizes, so that it is no minimum.
 static double best_loss(const struct compute *c, const char *format, double compute) {
   enum { GRID = 200, STEPS = 40 };
   double low = log(c->least), step = (log(c->most) - low) / (GRID - 1), least = INFINITY;

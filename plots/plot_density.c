@@ -5,7 +5,7 @@
 #include "plots/build.h"
 
 enum { SAME_POINTS = 51 };
-static const double same = 0.004;  // of densities, for one line to stand for two runs
+static const double same = 0.004;  // of densities, for one line to be drawn for two runs
 
 // A run's schedule: compute spent and density at each logged point, in percent.
 struct schedule {
@@ -102,7 +102,7 @@ bool plot_density_vs_compute(struct arena *arena, const struct plot_data *data, 
   figure->caption = arena_format(
       arena,
       "Share of the non-embedding parameters that are not zero in %zu pruned run%s, against the share of the run's compute "
-      "spent, where a token costs 6 FLOPs for each of them; one line stands for runs whose schedules differ by less than "
+      "spent, where a token costs 6 FLOPs for each of them; one line is drawn for runs whose schedules differ by less than "
       "%g %%.%s",
       runs, runs == 1 ? "" : "s", 100 * same,
       dense ? arena_format(arena, " %zu run%s not pruned.", dense, dense == 1 ? " is" : "s are") : "");

@@ -99,6 +99,25 @@ static bool law_line(struct drawing *drawing, const struct plot_data *data, cons
   return put_band(drawing, data, &drawn, format, sizes, seen);
 }
 
+// Whether the law says anything of a run from its format, N and D alone.
+static bool has_lines(const struct plot_data *data) {
+  const struct plot_fit *fit = data->fit;
+  for (size_t i = 0; i < data->count && fit && fit->evaluate; i++) {
+    const struct plot_run *run = &data->runs[i];
+    if (isfinite(fit->evaluate(fit->context, run->format, run->parameters, run->tokens))) return true;
+  }
+  return false;
+}
+
+// What a logarithmic axis has no place for.
+static const char *left_out_words(struct arena *arena, const struct plot_data *data) {
+  size_t count = 0;
+  for (size_t i = 0; i < data->count; i++) count += isfinite(data->runs[i].loss) && !(data->runs[i].loss > 0);
+  if (!count) return "";
+  return arena_format(arena, " Not shown: %zu run%s of 0 or less, since the axis is logarithmic.", count,
+                      count == 1 ? "" : "s");
+}
+
 // Points of one look: those of the level in the fit, held out, or outside.
 enum part { PART_FITTED, PART_HELD_OUT, PART_OUTSIDE };
 
@@ -108,14 +127,14 @@ static enum part part_of(const struct plot_data *data, const struct plot_run *ru
 
 // Returns how many points are means over seeds.
 static size_t put_points(struct drawing *drawing, const struct plot_data *data, const struct lines *lines, size_t level,
-                         const char *format, enum part part, bool against_tokens, const char *label) {
+                         const char *format, enum part part, bool against_tokens, bool law, const char *label) {
   struct figure_series *points = drawing_series(drawing, MARK_POINTS, data->count);
   points->colour = level_colour(&lines->levels, level);
   points->hollow = part != PART_FITTED;
   if (part == PART_OUTSIDE) points->colour = (struct figure_colour){.palette = PALETTE_MUTED};
   points->shape = (int)level % 4;
   points->label = label;
-  points->legend_line = data->fit && data->fit->evaluate;
+  points->legend_line = law;
   struct sample *samples = memory_get((data->count + 1) * sizeof *samples);
   size_t count = 0;
   for (size_t i = 0; i < data->count; i++) {
@@ -163,7 +182,7 @@ static bool loss_against(struct arena *arena, const struct plot_data *data, stru
   }
   struct lines lines = choose_lines(arena, data, against_tokens);
   struct formats formats = formats_of(arena, data);
-  bool law = data->fit && data->fit->evaluate, bands = false;
+  bool law = has_lines(data), bands = false;
   struct drawing drawing = {.arena = arena, .figure = figure};
   size_t means = 0;
   for (size_t f = 0; f < formats.count; f++) {
@@ -172,7 +191,7 @@ static bool loss_against(struct arena *arena, const struct plot_data *data, stru
       bands |= law_line(&drawing, data, &lines, level, formats.names[f], range, against_tokens);
     for (enum part part = PART_OUTSIDE + 1; part-- > 0;)
       for (size_t level = 0; level < lines.levels.count; level++)
-        means += put_points(&drawing, data, &lines, level, formats.names[f], part, against_tokens,
+        means += put_points(&drawing, data, &lines, level, formats.names[f], part, against_tokens, law,
                             part == PART_FITTED ? level_label(arena, &lines.levels, level, TICKS_COUNT) : NULL);
     if (held_out && f == 0) legend_only(&drawing, "held out", (struct figure_colour){.palette = PALETTE_INK}, true);
     if (outside && f == 0)
@@ -184,9 +203,10 @@ static bool loss_against(struct arena *arena, const struct plot_data *data, stru
   figure->y = outcome_axis(data);
   const char *each = lines.by == BY_PARAMETERS ? words.size.title
                      : lines.by == BY_TOKENS   ? arena_format(arena, "number of %s", words.length.brief)
-                                               : words.ratio.name;
+                                               : words.ratio.title;
   figure->title = against_title(arena, words.outcome.title, against_tokens ? words.length.title : words.size.title);
   const char *about_means = means ? means_words : "";
+  about_means = arena_format(arena, "%s%s", about_means, left_out_words(arena, data));
   if (bands)
     about_means =
         arena_format(arena, " Shaded: the law's %g %% confidence.%s", 100 * data->fit->confidence, about_means);
@@ -330,7 +350,7 @@ bool plot_loss_vs_learning_rate(struct arena *arena, const struct plot_data *dat
   }
   figure->y = outcome_axis(data);
   figure->title = against_title(arena, words.outcome.title, rate.title);
-  figure->caption = arena_format(arena, "Final %s of %zu runs; lines join runs of one size and budget.%s",
-                                 words.outcome.name, n, means ? means_words : "");
+  figure->caption = arena_format(arena, "Final %s of %zu runs; lines join runs of one size and budget.%s%s",
+                                 words.outcome.name, n, means ? means_words : "", left_out_words(arena, data));
   return true;
 }

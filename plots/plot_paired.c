@@ -20,7 +20,7 @@ void plot_paired(struct arena *arena, const struct plot_paired *data, struct fig
   for (size_t i = 0; i < data->count; i++)
     places[i] = (struct place){data->x ? data->x[i] : (double)i + 1, data->difference[i]};
   if (data->count) qsort(places, data->count, sizeof *places, by_x);
-  // Where all pairs stand at one x, the lines need some width.
+  // Where all pairs are at one x, the lines need some width.
   double first = data->count ? places[0].x : 1, last = data->count ? places[data->count - 1].x : 1;
   double from = data->x ? first / 1.1 : 0.5, to = data->x ? last * 1.1 : (double)data->count + 0.5;
   struct drawing drawing = {.arena = arena, .figure = figure};

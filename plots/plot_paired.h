@@ -5,7 +5,7 @@
 struct plot_paired {
   const char *a, *b;  // names of the groups
   size_t count;
-  const double *x;  // NULL: pairs stand side by side in their order
+  const double *x;  // NULL: pairs are drawn side by side in their order
   const char *x_label, *x_unit;
   enum figure_ticks ticks;   // of x, whose scale is logarithmic
   const double *difference;  // B - A in y_unit, or where `percent` is set, what B needs more than A in percent

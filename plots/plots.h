@@ -107,7 +107,7 @@ struct figure {
 
 enum figure_style {
   FIGURE_FILE,    // a whole SVG file: white ground, title drawn, fixed colours
-  FIGURE_INLINE,  // an <svg> element to stand in HTML: no title, ids prefixed with the figure's name, colours as CSS
+  FIGURE_INLINE,  // an <svg> element for HTML: no title, ids prefixed with the figure's name, colours as CSS
                   // variables (--figure-ink, --figure-c1, ... with the file's colours as fallback), so that a page can
                   // be dark
 };
@@ -147,7 +147,7 @@ struct figure_print {
 // for \input, whose text is in the document's own font. Errors as figure_svg.
 bool figure_draw(const struct figure *figure, const struct figure_print *print, enum figure_format format,
                  struct text *out, struct error *error);
-// Appends a gnuplot script that draws the figure as NAME.pdf, to be edited: words and data stand in it.
+// Appends a gnuplot script that draws the figure as NAME.pdf, to be edited: words and data are in it.
 bool figure_gnuplot(const struct figure *figure, const struct figure_print *print, struct text *out,
                     struct error *error);
 // Appends what is drawn as CSV: panel, series, kind (points, line, band, bars), x, y, low, high; fields that are not
@@ -233,7 +233,7 @@ struct plot_layer {
   } numbers[LAYER_NUMBERS];  // error over the method's bound, stored bits a weight, share of zeros
 };
 
-// The fitted law as a curve: the loss at (format, N, D), or NAN where the law cannot tell.
+// The fitted law as a curve: the loss at (format, N, D), or NAN where the law does not say.
 typedef double plot_law_function(const void *context, const char *format, double parameters, double tokens);
 
 struct plot_effective {
@@ -268,7 +268,7 @@ struct plot_contour {
   size_t resample_count;
 };
 
-// Effective parameters per parameter of formats with these errors, by a law in them; NAN where it cannot tell.
+// Effective parameters per parameter of formats with these errors, by a law in them; NAN where it does not say.
 typedef double plot_capacity_function(const void *context, double gmse_weights, double gmse_activations);
 
 // How well the law is known at a place: its confidence interval, and the interval of a new run there, in the unit of

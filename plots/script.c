@@ -1,6 +1,6 @@
 // From a figure to a gnuplot script. Everything is placed in units (layout.h), so that the look does not depend on
 // gnuplot's guesses. Words are stand-ins (internal.h) that never pass through gnuplot's quoting, where its output is
-// rewritten; where gnuplot draws the file itself, and in a script to be edited, they stand in the script.
+// rewritten; where gnuplot draws the file itself, and in a script to be edited, they are in the script.
 #include <math.h>
 #include <string.h>
 
@@ -154,7 +154,7 @@ static void put_ticks(struct layout *l, const char *name, const struct figure_ax
     const struct tick *tick = &ticks->items[i];
     const char *text = axis->ticks == TICKS_NAMES ? axis->names[i] : tick->text;
     bool major = *text;
-    // gnuplot reads the words of a tick as a format, where a percent sign stands for itself only twice.
+    // gnuplot reads the words of a tick as a format, where only a doubled percent sign is one.
     if (l->canvas->words && strchr(text, '%')) text = percent_twice(l->arena, text);
     text_format(l->script, "%s%s %.10g %d", i ? ", " : "",
                 labelled && major ? quoted(l, text, false, axis->ticks != TICKS_NAMES) : "''", tick->value,
@@ -181,7 +181,7 @@ static bool is_first(const struct layout *l, struct places *places, double x, do
   return true;
 }
 
-// The data block of a series: x, y, low, high per line, only points that can stand on the axes. Returns how many.
+// The data block of a series: x, y, low, high per line, only points that the axes hold. Returns how many.
 static size_t put_data(struct layout *l, const struct figure_series *s, size_t panel, size_t number) {
   enum { MANY = 400 };
   size_t count = 0;

@@ -3,11 +3,11 @@
 
 #include "results/store_internal.h"
 
-// Pragmas that tell of tables; others set something.
+// Pragmas that describe tables; others set something.
 static bool reads_only(const char *pragma, const char *value) {
-  static const char *const told[] = {"table_info", "table_xinfo", "table_list", "index_list", "index_info"};
-  for (size_t i = 0; i < sizeof told / sizeof *told; i++)
-    if (strcmp(pragma, told[i]) == 0) return true;
+  static const char *const describing[] = {"table_info", "table_xinfo", "table_list", "index_list", "index_info"};
+  for (size_t i = 0; i < sizeof describing / sizeof *describing; i++)
+    if (strcmp(pragma, describing[i]) == 0) return true;
   return !value && strcmp(pragma, "user_version") == 0;
 }
 

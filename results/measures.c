@@ -19,7 +19,9 @@ static const struct line lines[] = {
     {{"parameters_active", "N", "active parameters", "parameters", "model size", NULL}, true},
     {{"parameters_active_average", "N", "average-active parameters", "parameters", "model size", NULL}, true},
     {{"tokens", "D", "training tokens", "tokens", "training tokens", ""}, true},
-    {{"tokens_per_parameter", "D/N", "tokens per parameter", "tokens per parameter", "tokens per parameter", ""}, true},
+    {{"tokens_per_parameter", "D/N", "tokens per parameter", "tokens per parameter", "ratio of tokens to parameters",
+      ""},
+     true},
     {{"flops", "C", "training compute", "FLOPs", "compute", NULL}, false},
     {{"flops_6nd", "C", "training compute, 6ND", "FLOPs", "compute", NULL}, true},
     {{"loss", NULL, "validation loss", "loss", "loss", NULL}, true},
@@ -64,6 +66,7 @@ struct measure measure_of(const char *column, const struct task *task) {
                             word->unit};
   }
   if (!task || !line || !line->models) return measure;
+  if (strcmp(column, "tokens_per_parameter") == 0) measure.brief = measure.symbol;  // of whatever N and D are
   return (struct measure){measure.column, measure.symbol, measure.brief, measure.brief, measure.brief, ""};
 }
 

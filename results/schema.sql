@@ -128,7 +128,7 @@ CREATE TABLE runs (
   joules_seconds REAL,                -- of the run's time, during which energy was read
   joules_source TEXT,
   trainer TEXT,                       -- program and version
-  commit_id TEXT,                     -- of the trainer's source, where it tells
+  commit_id TEXT,                     -- of the trainer's source, where it reports it
   message TEXT,                       -- why it failed, diverged or was stopped
   attempts INTEGER NOT NULL DEFAULT 0, -- times a worker was started
   pid INTEGER,                        -- of the last worker, on `host`

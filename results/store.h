@@ -61,7 +61,7 @@ bool store_experiment_set_runs(struct store *store, const char *name, const char
 bool store_experiment_exists(struct store *store, const char *name, bool *exists, struct error *error);
 // False with an error where it does not: bad usage, with the nearest name.
 bool store_experiment_expect(struct store *store, const char *name, struct error *error);
-// How an experiment of the store stands to a list of runs.
+// How an experiment of the store compares with a list of runs.
 struct experiment_view {
   size_t done, ended, there;  // of the list: finished; ended without a loss; in the store at all
   size_t left_out;            // finished runs of the stored experiment that are not in the list
@@ -98,7 +98,7 @@ bool store_run_forget(struct store *store, const char *id, struct error *error);
 // points, its fits and claims, nothing of others, no measured speeds.
 bool store_copy_experiment(struct store *store, const char *name, const char *path, struct error *error);
 
-// What follows from the counts that a trainer of the user's own told: 6 N D.
+// What follows from the counts that a trainer of the user's own reported: 6 N D.
 bool store_run_follow(struct store *store, const char *id, struct error *error);
 
 // Sets columns of table `runs`; VALUE_MISSING sets NULL. False with an error for a column that does not exist.
@@ -220,8 +220,8 @@ struct store_rows *store_experiments(struct store *store, const char *name, stru
 // Any statement that reads, with ?1, ?2, ... bound to the values.
 struct store_rows *store_select(struct store *store, const char *sql, const struct value *values, size_t count,
                                 struct error *error);
-// The rows of a statement that a person wrote: one, which can do nothing but read. Any other is bad usage, told without
-// the statement. After this the connection takes no writes.
+// The rows of a statement that a person wrote: one, which can do nothing but read. Any other is bad usage, reported
+// without the statement. After this the connection takes no writes.
 struct store_rows *store_ask(struct store *store, const char *sql, struct error *error);
 
 // ---- formats: what follows from one is kept once for all runs of it; store_run_add fills in all but the errors ----

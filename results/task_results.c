@@ -1,4 +1,4 @@
-// What runs of tasks report (trainer/tasks/task.h), and of stages beside their columns (trainer/stages/results.h): an
+// What runs of tasks report (trainer/tasks/task.h), and of stages next to their columns (trainer/stages/results.h): an
 // object "results" in the JSON of column `config`, a number a name, so that a new task, or a new result of one, changes
 // no table. Stores have columns of the tasks and stages that their runs have.
 #include <string.h>

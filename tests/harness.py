@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -174,6 +175,22 @@ def run(*arguments, code=None, timeout=500, **options):
         check(process.returncode == code, f"isoloss {told} ends with {code}", f"ended with {process.returncode}", out,
               err)
     return Done(process.returncode, out, err)
+
+
+def gnuplot_that_fails(number, how):
+    """A function that gives a PATH whose gnuplot is the one that there is, but at its use of that number a shell does `how`."""
+    folder, count = path_of("failing gnuplot"), path_of("failing gnuplot", "count")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "gnuplot"), "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh\necho x >> '{count}'\nif [ $(grep -c x '{count}') -eq {number} ]; then {how}; fi\n"
+                   f"exec '{shutil.which('gnuplot')}' \"$@\"\n")
+    os.chmod(os.path.join(folder, "gnuplot"), 0o755)
+
+    def again():
+        if os.path.exists(count):
+            os.remove(count)
+        return folder + os.pathsep + environment["PATH"]
+    return again
 
 
 def document(*arguments, **options):

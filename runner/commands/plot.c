@@ -14,33 +14,27 @@ struct plot_options {
   bool list, json;
 };
 
-// The name that a figure has among all of the report: with its fit's where there are several.
-static const char *name_of(const struct report_figure *figure) {
-  return figure->drawn ? figure->figure.name : figure->name;
-}
-
 static bool is_asked_for(const struct report_figure *figure, const char *name) {
-  return strcmp(figure->name, name) == 0 || strcmp(name_of(figure), name) == 0;
+  return strcmp(figure->name, name) == 0 || strcmp(report_figure_name(figure), name) == 0;
 }
 
-static bool check_name(const struct report *report, const char *name, struct error *error) {
+// The name must be a figure's; what is found of it, the one that is drawn before others.
+static const struct report_figure *find_name(const struct report *report, const char *name, struct error *error) {
   const struct report_figure *found = NULL;
   struct arena arena = {0};
   const char **names = arena_array(&arena, 2 * report->figure_count + 1, sizeof *names);
   size_t count = 0;
   for (size_t i = 0; i < report->figure_count; i++) {
-    names[count++] = name_of(&report->figures[i]);
+    names[count++] = report_figure_name(&report->figures[i]);
     names[count++] = report->figures[i].name;
     if (is_asked_for(&report->figures[i], name) && (!found || !found->drawn)) found = &report->figures[i];
   }
   if (!found) {
     error_set(error, EXIT_USAGE_ERROR, "plot: there is no figure '%s' of %s", name, report->name);
     error_hint(error, nearest_name(name, names, count), "; --list names them");
-  } else if (!found->drawn) {
-    error_set(error, EXIT_USAGE_ERROR, "plot: these data give no %s: %s", name, found->nothing);
   }
   arena_free(&arena);
-  return !error->code;
+  return found;
 }
 
 static bool is_wanted(const struct command_line *line, const struct report_figure *figure) {
@@ -54,12 +48,12 @@ static bool is_wanted(const struct command_line *line, const struct report_figur
 
 static void figure_json(const struct report_figure *figure, const struct paper_files *files, struct json_writer *json) {
   json_object_begin(json);
-  json_key_string(json, "name", name_of(figure));
+  json_key_string(json, "name", report_figure_name(figure));
   json_key_string(json, "fit", figure->fit);
-  json_key_boolean(json, "drawn", figure->drawn);
+  json_key_boolean(json, "drawn", figure->drawn && !figure->fault);
   json_key_string(json, "title", figure->drawn ? figure->figure.title : NULL);
   json_key_string(json, "caption", figure->drawn ? figure->figure.caption : NULL);
-  json_key_string(json, "reason", figure->drawn ? NULL : figure->nothing);
+  json_key_string(json, "reason", figure->drawn ? figure->fault : figure->nothing);
   json_key(json, "files");
   json_array_begin(json);
   for (size_t i = 0; i < files->count; i++) json_put_string(json, files->paths[i]);
@@ -71,7 +65,7 @@ static void list(const struct report *report) {
   struct text_table table = text_list(0, 12);
   for (size_t i = 0; i < report->figure_count; i++) {
     const struct report_figure *figure = &report->figures[i];
-    text_table_cell(&table, "%s", name_of(figure));
+    text_table_cell(&table, "%s", report_figure_name(figure));
     if (figure->drawn)
       text_table_cell(&table, "%s", figure->figure.title);
     else
@@ -81,7 +75,25 @@ static void list(const struct report *report) {
   text_table_free(&table);
 }
 
-static bool write_figures(struct command_line *line, const struct report *report, const struct plot_options *options) {
+// Draws one figure; what fails is among the faults, and the files that were written before it are named all the same.
+static void draw(const struct command_line *line, struct report_figure *figure, const struct plot_options *options,
+                 struct paper_files *files, struct figure_faults *faults, struct arena *arena) {
+  struct error own = {0};
+  if (!figure->drawn) {
+    if (line->count == 1) notice_print("isoloss", "%s is not drawn: %s", figure->name, figure->nothing);
+    return;
+  }
+  if (paper_write(&options->paper, &figure->figure, arena, files, &own)) return;
+  if (own.code == EXIT_USAGE_ERROR && line->count == 1) {  // nothing to show, and nobody has named it
+    notice_print("isoloss", "%s", own.text);
+    figure->fault = arena_string(arena, own.text);
+  } else {
+    figure->fault = figure_faults_add(faults, figure->figure.name, &own);
+  }
+}
+
+static void write_figures(struct command_line *line, struct report *report, const struct plot_options *options,
+                          struct figure_faults *faults) {
   struct text document = {0};
   struct json_writer json = json_writer(&document, true);
   json_object_begin(&json);
@@ -90,23 +102,18 @@ static bool write_figures(struct command_line *line, const struct report *report
   json_key_number(&json, "text_points", options->paper.print.text);
   json_key(&json, "figures");
   json_array_begin(&json);
-  bool fine = true;
-  for (size_t i = 0; i < report->figure_count && fine; i++) {
-    const struct report_figure *figure = &report->figures[i];
+  for (size_t i = 0; i < report->figure_count; i++) {
+    struct report_figure *figure = &report->figures[i];
     struct paper_files files = {0};
     if (!options->list && !is_wanted(line, figure)) continue;
-    if (!options->list && figure->drawn)
-      fine = paper_write(&options->paper, &figure->figure, &line->arena, &files, &line->error);
-    else if (!options->list && line->count == 1)
-      notice_print("isoloss", "%s is not drawn: %s", figure->name, figure->nothing);
+    if (!options->list) draw(line, figure, options, &files, faults, &line->arena);
     figure_json(figure, &files, &json);
     for (size_t f = 0; f < files.count && !options->json; f++) printf("%s\n", files.paths[f]);
   }
   json_array_end(&json);
   json_object_end(&json);
-  if (fine && options->json) printf("%s\n", text_string(&document));
+  if (options->json) printf("%s\n", text_string(&document));
   text_free(&document);
-  return fine;
 }
 
 static bool read_options(struct plot_options *options, struct error *error) {
@@ -121,14 +128,29 @@ static bool read_options(struct plot_options *options, struct error *error) {
          paper_labels(paper, error) && paper_legend(paper, options->legend, error);
 }
 
+// Names of figures that there are, but with nothing to show; false at one that is none.
+static bool check_names(struct command_line *line, const struct report *report, struct figure_faults *faults) {
+  for (int i = 1; i < line->count; i++) {
+    const struct report_figure *found = find_name(report, line->arguments[i], &line->error);
+    if (!found) return false;
+    struct error nothing = {0};
+    if (!found->drawn) error_set(&nothing, EXIT_USAGE_ERROR, "%s", found->nothing);
+    if (!found->drawn) figure_faults_add(faults, line->arguments[i], &nothing);
+  }
+  return true;
+}
+
 static void plot(struct command_line *line, const struct report_request *request, const struct plot_options *options) {
   struct report_source source;
-  bool fine = report_source_open(&source, request, &line->error);
-  for (int i = 1; i < line->count && fine; i++) fine = check_name(&source.report, line->arguments[i], &line->error);
-  if (fine && options->list && !options->json)
-    list(&source.report);
-  else if (fine)
-    write_figures(line, &source.report, options);
+  struct figure_faults faults = {.arena = &line->arena};
+  if (report_source_open(&source, request, &line->error) && check_names(line, &source.report, &faults)) {
+    if (options->list && !options->json)
+      list(&source.report);
+    else
+      write_figures(line, &source.report, options, &faults);
+    if (!figure_faults_end(&faults, &line->error)) error_context(&line->error, "plot");
+    if (options->json) line->error.told = NULL;  // the document is there already
+  }
   report_source_close(&source);
 }
 

@@ -30,7 +30,7 @@ static void open_page(char *path) {
 }
 
 // What was gathered, as the options want it.
-static bool put_report(const struct report *report, const struct report_options *options, struct error *error) {
+static void put_report(struct report *report, const struct report_options *options, struct error *error) {
   struct arena arena = {0};
   char *path = NULL;
   if (options->output || !options->json)
@@ -42,10 +42,12 @@ static bool put_report(const struct report *report, const struct report_options 
   const struct report_figures figures = {.folder = options->figures,
                                          .pdf = form_of(options->form) == REPORT_LATEX ? &paper : NULL};
   // What somebody names is theirs to overwrite; the folder of reports is everybody's.
+  struct figure_faults faults = {.arena = &arena};
   bool fine = paper_width(&paper, "text", 0, error) &&
-              (!path || options->output || options->overwrite || report_may_replace(report, path, error)) &&
-              (!path || report_write(report, path, form_of(options->form), &figures, error));
-  if (fine && options->figures) fine = report_write_figures(report, &figures, error);
+              (!path || options->output || options->overwrite || report_may_replace(report, path, error));
+  // Figures first: the report says which are missing.
+  if (fine && options->figures) report_write_figures(report, &figures, &faults);
+  fine = fine && (!path || report_write(report, path, form_of(options->form), &figures, error));
   if (fine && options->json) {
     struct text json = {0};
     report_json(report, path, &json);
@@ -55,8 +57,8 @@ static bool put_report(const struct report *report, const struct report_options 
     printf("%s\n", path);
   }
   if (fine && path && strcmp(options->open, "yes") == 0) open_page(path);
+  if (fine && !figure_faults_end(&faults, error) && options->json) error->told = NULL;  // the document is there already
   arena_free(&arena);
-  return fine;
 }
 
 void command_report(struct command_line *line) {

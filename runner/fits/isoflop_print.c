@@ -121,12 +121,12 @@ struct plot_isoflop isoflop_drawing(const struct isoflop *result, struct arena *
   struct plot_isoflop_budget *budgets = arena_array(arena, result->budget_count + 1, sizeof *budgets);
   const struct isoflop_exponent *exponent = &result->exponents[ISOFLOP_PARAMETERS];
   const struct power_regression *best = isoflop_best(exponent);
-  // Of a table it is said in words which column its N is.
-  const char *size = result->parameter_count ? parameter_count_column(result->parameter_count) : NULL;
+  // Of a table the count is in its own words.
+  const char *counted = result->parameter_count ? parameter_count_column(result->parameter_count) : NULL;
   struct plot_isoflop data = {
       .budgets = budgets,
       .count = result->budget_count,
-      .measures = size ? measures_of(NULL, size, "loss") : measures_of_table("parameters", "loss"),
+      .measures = counted ? measures_of(NULL, counted, "loss") : measures_of_table("parameters", "loss"),
       .coefficient = result->regressed ? best->coefficient : NAN,
       .exponent = result->regressed ? best->exponent : NAN};
   for (size_t i = 0; i < result->budget_count; i++) {

@@ -32,7 +32,7 @@ static double on_scale(const struct report_fit *fit, double loss) {
   return fit->result.residual == RESIDUAL_LOG ? log(loss) : loss;
 }
 
-// The slopes of that at a place. False where the law cannot tell.
+// The slopes of that at a place. False where the law does not say.
 static bool slopes(struct report_fit *fit, const struct report_bands *bands, const char *format, double parameters,
                    double tokens, double out[MOST_FREE]) {
   bool fine = true;

@@ -10,6 +10,7 @@
 #include "results/store.h"
 #include "runner/fits/paired.h"
 #include "runner/fits/standing.h"
+#include "runner/report/faults.h"
 #include "runner/spec/spec.h"
 
 struct report_run {
@@ -62,7 +63,7 @@ struct report_fit {
   struct report_constant *constants;
   size_t constant_count;
   const struct report_bands *bands;  // bands.c; NULL: not known
-  double *predicted;                 // one a run, NAN where the law cannot tell
+  double *predicted;                 // one a run, NAN where the law does not say
   bool *fitted, *held;               // one a run
   double largest_error;  // of a fitted run: |observed / predicted - 1|, or of laws whose errors are absolute
                          // (fit_errors_absolute) |observed - predicted|; NAN
@@ -109,8 +110,9 @@ struct report_comparison {
 struct report_figure {
   const char *name, *fit;  // fit: of the figures that show one, or NULL
   struct figure figure;
-  bool drawn;
+  bool drawn;           // built: there is something to show
   const char *nothing;  // why not
+  const char *fault;    // why its file could not be drawn all the same; NULL: it could, or nobody has tried
 };
 
 // What a stage made of a matrix, over the blocks: mean and largest relative error, mean error of the outputs, mean of
@@ -141,7 +143,7 @@ struct report {
   const char *name, *title, *about, *spec_path, *spec_text, *home;
   const char *preset;        // of the spec, that these runs are of; NULL: none
   const struct spec *spec;   // NULL: the stored text does not parse any more
-  struct standing standing;  // how the runs of the file stand
+  struct standing standing;  // in which states the runs of the file are
   bool every_figure;         // asked for: see report_gather_figures
   bool spec_changed;         // the file differs from what the runs were started with
   double created_at;         // of the experiment
@@ -258,10 +260,13 @@ struct report_figures {
 // convert.c: the page, drawn without figures, in another form. LaTeX is to be taken in by \input: it needs booktabs,
 // longtable and graphicx. Figures are named as files of their folder, if they have one.
 void report_convert(const char *page, enum report_form form, const struct report_figures *figures, struct text *out);
-// files.c: the report, in a folder that is made where it is missing; the figures, each path told on standard error.
+// files.c: the report, in a folder that is made where it is missing; the figures, each path on standard error. A figure
+// that fails is among the faults, and in the report, which is written after them, its place says why it is missing.
 bool report_write(const struct report *report, const char *path, enum report_form form,
                   const struct report_figures *figures, struct error *error);
-bool report_write_figures(const struct report *report, const struct report_figures *figures, struct error *error);
+void report_write_figures(struct report *report, const struct report_figures *figures, struct figure_faults *faults);
+// The name that a figure has among all of the report: with its fit's where there are several.
+const char *report_figure_name(const struct report_figure *figure);
 // False when the file is there and is not a report of the same spec or table (EXIT_USAGE_ERROR).
 bool report_may_replace(const struct report *report, const char *path, struct error *error);
 // A file's name from any text: letters, digits, dots, dashes and underlines only. In the arena.

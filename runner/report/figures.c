@@ -104,7 +104,7 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
                              .contours = fit->contours,
                              .contour_count = fit->contour_count};
   find_open(arena, &fit->result, drawn);
-  // A law in the formats' errors has no factor a format: those of another fit stand next to it.
+  // A law in the formats' errors has no factor a format: those of another fit are drawn next to it.
   for (size_t i = 0; drawn->capacity && !drawn->effective_count && i < report->fit_count; i++) {
     drawn->effective = report->fits[i].effective;
     drawn->effective_count = report->fits[i].effective_count;

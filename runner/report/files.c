@@ -26,22 +26,23 @@ static bool write_figure(const struct figure *figure, const struct report_figure
   return figure_write(figure, figures->folder, error);
 }
 
-bool report_write_figures(const struct report *report, const struct report_figures *figures, struct error *error) {
-  struct arena arena = {0};
+const char *report_figure_name(const struct report_figure *figure) {
+  return figure->drawn ? figure->figure.name : figure->name;
+}
+
+void report_write_figures(struct report *report, const struct report_figures *figures, struct figure_faults *faults) {
   for (size_t i = 0; i < report->figure_count; i++) {
     if (!report->figures[i].drawn) continue;
     struct figure figure = report->figures[i].figure;
-    figure.name = report_file_stem(&arena, figure.name);
-    // One that fails costs itself: the others are written, and the first error is reported at the end.
+    figure.name = report_file_stem(&report->arena, figure.name);
     struct error own = {0};
-    if (!write_figure(&figure, figures, &arena, &own)) {
-      if (!error->code) *error = own;
-      continue;
-    }
-    fprintf(stderr, "%s/%s.%s\n", figures->folder, figure.name, figures->pdf ? "pdf" : "svg");
+    if (write_figure(&figure, figures, &report->arena, &own))
+      fprintf(stderr, "%s/%s.%s\n", figures->folder, figure.name, figures->pdf ? "pdf" : "svg");
+    else if (own.code == EXIT_USAGE_ERROR)  // nothing to show
+      report->figures[i].fault = arena_string(&report->arena, own.text);
+    else
+      report->figures[i].fault = figure_faults_add(faults, figure.name, &own);
   }
-  arena_free(&arena);
-  return !error->code;
 }
 
 static bool make_folder_of(struct arena *arena, const char *path, struct error *error) {

@@ -176,7 +176,7 @@ static bool swept(const struct spec *spec, const struct run_field *field) {
   return false;
 }
 
-// The run fields that tell the runs apart: those that the spec sweeps or sets, or without a spec all that differ but
+// The run fields that distinguish the runs: those that the spec sweeps or sets, or without a spec all that differ but
 // for those that follow from others. Tokens have a column of their own.
 static void gather_axes(struct report *report) {
   unsigned left = GROUP_BUDGET | (report->spec ? 0 : GROUP_FOLLOWS);

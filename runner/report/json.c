@@ -80,10 +80,10 @@ static void put_figures(const struct report *report, struct json_writer *json) {
     json_object_begin(json);
     json_key_string(json, "name", figure->name);
     json_key_string(json, "fit", figure->fit);
-    json_key_boolean(json, "drawn", figure->drawn);
+    json_key_boolean(json, "drawn", figure->drawn && !figure->fault);
     json_key_string(json, "title", figure->drawn ? figure->figure.title : NULL);
     json_key_string(json, "caption", figure->drawn ? figure->figure.caption : NULL);
-    json_key_string(json, "reason", figure->drawn ? NULL : figure->nothing);
+    json_key_string(json, "reason", figure->drawn ? figure->fault : figure->nothing);
     json_object_end(json);
   }
   json_array_end(json);

@@ -1,4 +1,4 @@
-// See of_table.h. Rows stand in the place of runs, so that figures, findings and the tables of fits are the same.
+// See of_table.h. Rows take the place of runs, so that figures, findings and the tables of fits are the same.
 #include "runner/report/of_table.h"
 
 #include <math.h>
@@ -82,8 +82,8 @@ static void fact(struct report *report, const char *name, const char *text) {
   report->facts[report->fact_count++] = (struct report_fact){name, text};
 }
 
-static bool tell_origin(struct report *report, const char *source, const char *given, const struct law *law,
-                        struct error *error) {
+static bool add_origin(struct report *report, const char *source, const char *given, const struct law *law,
+                       struct error *error) {
   struct arena *arena = &report->arena;
   report->source = arena_string(arena, source);
   report->command = arena_format(arena, "isoloss report %s%s%s", source, *given ? " " : "", given);
@@ -145,7 +145,7 @@ bool report_of_table(struct report *report, const char *source, const struct fit
     if (fitted && !input.options.leave_out_count) leave_out_by_default(report, &input.table, &law, &input.options);
     fine = !fitted || run_fits(&law, &input, &parts, error);
   }
-  fine = fine && tell_origin(report, source, given, &law, error);
+  fine = fine && add_origin(report, source, given, &law, error);
   for (size_t i = 0; i < parts.count && fine; i++) {
     fit_input_tell(&input, &parts.results[i]);
     fine = add_fit(report, &input, &parts.results[i], error);

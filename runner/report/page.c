@@ -28,7 +28,7 @@ static void paragraph(struct text *out, const char *class_name, const char *text
   text_add(out, "</p>\n");
 }
 
-// SOURCE_DATE_EPOCH, as for other programs whose output should be reproducible, stands for the present time.
+// SOURCE_DATE_EPOCH, as for other programs whose output should be reproducible, is taken for the present time.
 static void when(char out[40]) {
   const char *fixed = getenv("SOURCE_DATE_EPOCH");
   int64_t seconds;
@@ -104,7 +104,7 @@ static void put_answer(const struct report *report, struct text *out) {
   text_add(out, "<section>\n<h2>Answer</h2>\n");
   if (report->count == report->states[RUN_PENDING])
     text_add(out, "<p>No run has started yet.</p>\n");
-  else if (!report->best)
+  else if (!report->best && !(report->task && report->states[RUN_DONE]))  // a task may have none
     text_add(out, "<p>No run has finished with a loss.</p>\n");
   page_leads(report, out);
   put_best(report, out);
@@ -148,11 +148,13 @@ static bool put_figures(const struct report *report, bool draw, struct text *out
   text_add(out, "<section>\n<h2>Figures</h2>\n");
   for (size_t i = 0; i < report->figure_count; i++) {
     const struct report_figure *figure = &report->figures[i];
-    if (!figure->drawn) {
+    // The page draws its own figures; other forms of it show the files.
+    const char *missing = !figure->drawn ? figure->nothing : draw ? NULL : figure->fault;
+    if (missing) {
       text_add(out, "<p class=\"quiet\"><b>");
-      markup_escape(out, figure->name);
+      markup_escape(out, report_figure_name(figure));
       text_add(out, "</b> is not drawn: ");
-      markup_escape(out, figure->nothing);
+      markup_escape(out, missing);
       text_add(out, ".</p>\n");
       continue;
     }

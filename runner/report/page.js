@@ -86,8 +86,8 @@
         const choice = column > 0 && head.classList.contains('text') ? this.choiceOf(column) : null;
         if (choice) tools.append(choice);
       });
-      this.told = element('output', {className: 'quiet'});
-      tools.append(this.told);
+      this.counted = element('output', {className: 'quiet'});
+      tools.append(this.counted);
       (this.table.closest('.scroll') ?? this.table).before(tools);
       this.filter();
     }
@@ -132,7 +132,7 @@
         row.hidden = !tests.every((test) => test(row));
         shown += !row.hidden;
       }
-      this.told.value = this.unknown
+      this.counted.value = this.unknown
         ? `no column ${this.unknown}; there are ${this.names.filter(Boolean).join(', ')}`
         : `${shown} of ${this.rows.length} rows`;
     }

@@ -136,12 +136,17 @@ bool paper_write(const struct paper *paper, const struct figure *figure, struct 
   struct figure own = labelled(paper, figure);
   struct text content = {0};
   own.name = report_file_stem(arena, own.name);
-  bool fine = folder_make(paper->folder, error);
-  for (int f = 0; f < FIGURE_FORMATS && fine; f++) {
+  bool folder = folder_make(paper->folder, error), fine = folder;
+  for (int f = 0; f < FIGURE_FORMATS && folder; f++) {
     if (!paper->formats[f]) continue;
+    // A gnuplot without one of its terminals draws the other formats.
+    struct error format = {0};
     text_clear(&content);
-    fine = figure_draw(&own, &paper->print, (enum figure_format)f, &content, error) &&
-           put_file(paper, own.name, figure_format_end((enum figure_format)f), &content, arena, files, error);
+    if (figure_draw(&own, &paper->print, (enum figure_format)f, &content, &format) &&
+        put_file(paper, own.name, figure_format_end((enum figure_format)f), &content, arena, files, &format))
+      continue;
+    if (fine) error_take(error, &format);
+    fine = false;
   }
   if (fine && paper->data) {
     text_clear(&content);

@@ -9,7 +9,7 @@
 
 // ---- gathering ----
 
-// Settings of stages that tell these runs apart.
+// Settings of stages that distinguish these runs.
 static void gather_axes(struct report_stages *after, struct report *report) {
   after->axes = arena_array(&report->arena, run_field_count, sizeof(struct run_field *));
   for (size_t f = 0; f < run_field_count; f++) {

@@ -246,12 +246,21 @@ static void axis_cell(const struct report *report, const struct report_run *run,
   page_cell(out, NULL, number);
 }
 
+// Of fits that are made by the values of a column, that of the run's.
+static const struct report_fit *fit_of_run(const struct report *report, const struct report_fit *fit, size_t run) {
+  for (size_t i = 0; i < report->fit_count && fit->result.by && !isfinite(fit->predicted[run]); i++) {
+    const struct report_fit *part = &report->fits[i];
+    bool same = part->made && part->entry == fit->entry && part->result.by &&
+                strcmp(part->law_name, fit->law_name) == 0 && strcmp(part->target, fit->target) == 0;
+    if (same && isfinite(part->predicted[run])) return part;
+  }
+  return fit;
+}
+
 // What the head of a column means, with its unit.
 static void measure_sentence(struct text *out, const char *head, const struct measure *measure) {
   struct arena arena = {0};
-  text_add(out, out->length && text_string(out)[out->length - 1] == '.' ? " " : "");
-  page_sentence(out, arena_format(&arena, "%s: %s", head, measure_words(measure, &arena)));
-  text_char(out, '.');
+  markup_escape(out, arena_format(&arena, "%s: %s. ", head, measure_words(measure, &arena)));
   arena_free(&arena);
 }
 
@@ -300,8 +309,9 @@ void page_runs(const struct report *report, struct text *out) {
     page_value(out, run->tokens, count_words(run->tokens, words));
     page_value(out, run->flops, power_words(run->flops, words));
     page_loss(out, run->loss);
-    if (predicted && other) page_number(out, "%.4g", fit->observed[i]);
-    if (predicted) page_number(out, other ? "%.4g" : "%.4f", fit->predicted[i]);
+    const struct report_fit *of_run = predicted ? fit_of_run(report, fit, i) : NULL;
+    if (predicted && other) page_number(out, "%.4g", of_run->observed[i]);
+    if (predicted) page_number(out, other ? "%.4g" : "%.4f", of_run->predicted[i]);
     if (bytes) page_number(out, "%.3f", run->bits_per_byte);
     page_value(out, run->wall_seconds, isfinite(run->wall_seconds) ? seconds_human(run->wall_seconds, words) : "–");
     text_add(out, "</tr>\n");
@@ -309,14 +319,24 @@ void page_runs(const struct report *report, struct text *out) {
   text_add(out, "</tbody></table></div>\n");
   text_add(out, "<p class=\"quiet\">");
   struct measures own = report_measures(report, NULL);
-  measure_sentence(out, "N", &own.size);
-  measure_sentence(out, "D", &own.length);
-  measure_sentence(out, own.compute.brief, &own.compute);
-  measure_sentence(out, loss.brief, &loss);
+  bool has[4] = {false};
+  for (size_t i = 0; i < report->count; i++) {
+    const double values[] = {report->runs[i].parameters, report->runs[i].tokens, report->runs[i].flops,
+                             report->runs[i].loss};
+    for (int k = 0; k < 4; k++) has[k] |= isfinite(values[k]);
+  }
+  if (has[0]) measure_sentence(out, "N", &own.size);
+  if (has[1]) measure_sentence(out, "D", &own.length);
+  if (has[2]) measure_sentence(out, own.compute.brief, &own.compute);
+  if (has[3]) measure_sentence(out, loss.brief, &loss);
   if (predicted && other) measure_sentence(out, named.outcome.brief, &named.outcome);
   if (predicted) {
-    text_format(out, " Predicted: %s by fit ", named.outcome.brief);
-    markup_escape(out, fit->name);
+    text_format(out, "predicted: %s by fit ", named.outcome.brief);
+    markup_escape(out, fit->result.by ? fit->entry ? fit->entry->name : fit->law_name : fit->name);
+    if (fit->result.by) {
+      text_add(out, " of its ");
+      markup_escape(out, fit->result.by);
+    }
     text_char(out, '.');
   }
   text_add(out, "</p>\n");

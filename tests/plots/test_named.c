@@ -571,6 +571,8 @@ static void lines_follow_the_design(void) {
   arena_free(&arena);
 }
 
+static double cannot_tell(const void *context, const char *format, double parameters, double tokens) { return NAN; }
+
 // Laws of other things than a loss: their names are on axes, in titles and captions, and what takes the lowest for the
 // best is not drawn.
 static void outcomes_have_their_names(void) {
@@ -604,6 +606,9 @@ static void outcomes_have_their_names(void) {
   struct plot_run *runs = (struct plot_run *)data.runs;
   runs[0].loss = 0;
   runs[0].predicted = -0.25;
+  CHECK(plot_build(&arena, "loss-vs-parameters", &data, &figure, &nothing));
+  CHECK(strstr(figure.caption, "of 11 runs; lines: ") &&
+        strstr(figure.caption, "Not shown: 1 run of 0 or less, since the axis is logarithmic."));
   CHECK(plot_build(&arena, "predicted-vs-observed", &data, &figure, &nothing));
   CHECK(figure.y.scale == SCALE_LINEAR && figure.y.low < -0.25);
   CHECK(plot_build(&arena, "residuals", &data, &figure, &nothing));
@@ -614,6 +619,12 @@ static void outcomes_have_their_names(void) {
     for (size_t i = 0; i < figure.panels[0].series[s].count; i++)
       found |= figure.panels[0].series[s].mark == MARK_POINTS && figure.panels[0].series[s].y[i] == 0.25;
   CHECK(found);
+  // A law that needs more than N and D has no lines, and the caption speaks of none.
+  struct plot_fit fit = *data.fit;
+  fit.evaluate = cannot_tell;
+  fit.band = NULL;
+  data.fit = &fit;
+  CHECK(plot_build(&arena, "loss-vs-parameters", &data, &figure, &nothing) && !strstr(figure.caption, "lines"));
   arena_free(&arena);
 }
 

@@ -105,6 +105,38 @@ def fonts_are_embedded():
 
 
 @case
+def a_figure_that_fails_leaves_the_others():
+    home, spec = make("plain")
+    names = {name[:-4] for name in os.listdir(path_of("fonts"))} if os.path.exists(path_of("fonts")) else set()
+    whole = json.loads(plot(home, spec, "--json", "-o", path_of("whole")).out)["figures"]
+    drawn = [figure["name"] for figure in whole if figure["drawn"]]
+    assert len(drawn) > 3 and names <= set(drawn)
+    for how, told in (("kill -SEGV $$", r"gnuplot failed \(signal 11\)"),
+                      ("echo 'line 3: no such thing' >&2; exit 1", r"gnuplot failed \(exit code 1\): line 3: no such thing")):
+        path = harness.gnuplot_that_fails(2, how)
+        done = harness.run("plot", spec, "-o", path_of("rest"), code=3, home=home, PATH=path())
+        assert re.search(f"plot: 1 figure is not drawn: {drawn[1]}: {told}", done.err), done
+        assert done.out.split() == [os.path.join(path_of("rest"), name + ".pdf") for name in drawn if name != drawn[1]], done
+        assert sorted(os.listdir(path_of("rest"))) == sorted(name + ".pdf" for name in drawn if name != drawn[1])
+        shutil.rmtree(path_of("rest"))
+        document = json.loads(harness.run("plot", spec, "--json", "-o", path_of("rest"), code=3, home=home, PATH=path()).out)
+        assert [f["name"] for f in document["figures"] if f["drawn"]] == [name for name in drawn if name != drawn[1]]
+        assert re.search(told, next(f["reason"] for f in document["figures"] if f["name"] == drawn[1]))
+        shutil.rmtree(path_of("rest"))
+    # Of several formats the others are drawn, and a fault of gnuplot comes before a figure with nothing to show.
+    path = harness.gnuplot_that_fails(1, "exit 1")
+    done = harness.run("plot", spec, "residuals", "effective-parameters", "--format", "pdf,svg", "-o", path_of("rest"), code=3, home=home,
+                       PATH=path())
+    assert "2 figures are not drawn: " in done.err and "residuals: gnuplot failed (exit code 1)" in done.err, done
+    assert "effective-parameters: " in done.err and os.listdir(path_of("rest")) == ["residuals.svg"], done
+    # What is named and has nothing to show costs itself alone; a name that there is not costs all.
+    done = plot(home, spec, "effective-parameters", "pareto", "residuals", "-o", path_of("named"), code=2)
+    assert "1 figure is not drawn: effective-parameters: " in done.err and len(os.listdir(path_of("named"))) == 2, done
+    plot(home, spec, "pareto", "residual", "-o", path_of("misspelt"), code=2)
+    assert not os.path.exists(path_of("misspelt"))
+
+
+@case
 def data_and_script_draw_the_figure_again():
     home, spec = make("plain")
     folder = path_of("data")
@@ -286,7 +318,7 @@ def wrong_usage():
         return done.err
 
     assert "did you mean 'residuals'" in fails("residual")
-    assert "these data give no effective-parameters: the fitted law has none" in \
+    assert "1 figure is not drawn: effective-parameters: the fitted law has none" in \
         fails("effective-parameters").replace("has no effective parameters", "has none")
     assert "--width is column, text, slide, or a length such as 3.3in" in fails("--width", "narrow")
     assert "no room for text of 8 points: at least" in fails("--width", "1in")

@@ -338,9 +338,30 @@ def without_gnuplot():
     assert bare.count("Not drawn: gnuplot") == bare.count("<figure") == bare.count("<figcaption>") > 0
     assert "<h2>Runs</h2>" in bare and "<h2>Spec</h2>" in bare and "</html>" in bare
     failed = run(home, "report", spec, "--figures", path_of("svg"), code=3, PATH=empty)
-    assert "gnuplot is not installed" in failed.err and "gnuplot-nox" in failed.err and failed.out == ""
+    assert "gnuplot is not installed" in failed.err and "gnuplot-nox" in failed.err
+    assert "figures are not drawn: loss-curves, " in failed.err and failed.out.strip().endswith("bare.html"), failed
     # The numbers need no gnuplot.
     assert json.loads(run(home, "report", spec, "--json", PATH=empty).out)["best"]
+
+
+@case
+def a_figure_that_fails():
+    """Markdown and LaTeX name no file that is not there: the place of the figure says why it is missing."""
+    home, spec = make("plain", "fault")
+    folder = harness.gnuplot_that_fails(2, "kill -SEGV $$")
+    for form, end in (("markdown", ".md"), ("latex", ".tex")):
+        figures, output = path_of("figures" + end), path_of("fault" + end)
+        failed = run(home, "report", spec, "--format", form, "--figures", figures, "-o", output, code=3, PATH=folder())
+        with open(output, encoding="utf-8") as file:
+            text = file.read()
+        drawn = {name.rsplit(".", 1)[0] for name in os.listdir(figures)}
+        named = set(re.findall(r"/([a-z-]+)\.(?:svg|pdf)[)}]", text))
+        missing = re.findall(r"1 figure is not drawn: ([a-z-]+): gnuplot failed \(signal 11\)", failed.err)
+        assert len(missing) == 1 and len(drawn) > 3 and named == drawn and missing[0] not in drawn, (drawn, named, failed)
+        assert re.search(missing[0] + r"\W* is not drawn: gnuplot failed", text) and failed.out.strip() == output, text
+    document = json.loads(run(home, "report", spec, "--json", "--figures", path_of("again"), code=3, PATH=folder()).out)
+    assert [figure["name"] for figure in document["figures"] if not figure["drawn"]] == missing
+    assert any(figure["reason"] and "signal 11" in figure["reason"] for figure in document["figures"])
 
 
 @case

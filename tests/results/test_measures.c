@@ -48,6 +48,8 @@ static void tasks_say_what_theirs_are(void) {
   CHECK_TEXT(words("loss", task_find("boolean")), "test loss (nats/example)");
   CHECK_TEXT(words("tokens", task_find("boolean")), "training examples");
   CHECK_TEXT(words("loss", task_find("speculative")), "validation loss (nats/token)");
+  CHECK_TEXT(words("tokens_per_parameter", task_find("speculative")), "tokens per parameter");
+  CHECK_TEXT(words("tokens_per_parameter", task_find("boolean")), "D/N");
   CHECK_TEXT(words("parameters", task_find("level_switch")), "layers");
   CHECK_TEXT(words("wall_seconds", task_find("level_switch")), "training time (s)");
   CHECK(measure_task("task boolean") == task_find("boolean") && measure_task("task boolean") != NULL);

@@ -3,6 +3,7 @@ their lines, and the small presets of all specs of tasks. Prints TAP."""
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -190,6 +191,33 @@ def small_preset(name, held):
     check(done.code == 0, done)
     fit = run("fit", os.path.join(EXPERIMENTS, name + ".yaml"), "--preset", "small", home=name)
     check(fit.code == 0 and fit.out.count(": held (") >= held and ": not held" not in fit.out, name, fit.out)
+
+
+@case
+def a_report_is_of_what_the_law_predicts():
+    spec = os.path.join(EXPERIMENTS, "descent.yaml")
+    small_preset("descent", 1)
+    told = json.loads(run("report", spec, "--preset", "small", "--json", home="descent", code=0).out)
+    steps = {row["id"]: row["descent.steps"] for row in told["runs"]}
+    check(len(told["fits"]) == 2 and all(row["loss"] is None for row in told["runs"]), "fits", told["fits"])
+    for fit in told["fits"]:
+        errors = [abs(steps[name] / predicted - 1) for name, predicted in fit["predicted"].items()]
+        check(len(errors) == 3 and abs(fit["largest_error"] - max(errors)) < 1e-9 and
+              abs(fit["mean_error"] - sum(errors) / 3) < 1e-9, "errors are of descent.steps", fit)
+    titles = [figure["title"] for figure in told["figures"] if figure["drawn"]]
+    check(sum(title.startswith("Predicted against observed descent.steps") for title in titles) == 2 and
+          sum(title.startswith("Residuals of the fit: descent.steps") for title in titles) == 2, "titles", titles)
+    captions = [figure["caption"] for figure in told["figures"] if figure["drawn"] and "residuals" in figure["name"]]
+    check(captions and all("% of descent.steps" in caption for caption in captions), "captions", captions)
+    path = path_of("descent.md")
+    run("report", spec, "--preset", "small", "--format", "markdown", "-o", path, home="descent", code=0)
+    with open(path, encoding="utf-8") as file:
+        page = file.read()
+    check("from its descent.steps" in page and "N: dimensions." in page and "descent.steps: descent.steps (steps)" in page and
+          "nats" not in page.split("## Run it again")[0] and "No run has finished" not in page, "words", page[:3000])
+    # Each run has the prediction of the fit of its method.
+    rows = re.findall(r"\| `\w+` \| done \|.*\| ([0-9.]+) \| ([0-9.]+) \| [^|]* \|\n", page)
+    check(len(rows) == 6 and all(abs(float(observed) / float(predicted) - 1) < 0.05 for observed, predicted in rows), "rows", rows)
 
 
 @case

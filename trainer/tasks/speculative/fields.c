@@ -123,7 +123,8 @@ static const struct task_folder_fields folder = {"speculative.checkpoint", "spec
                                                  "speculative.model_parameters", "speculative.model_tokens"};
 
 static const struct task_word words[] = {
-    {.column = "parameters"}, {.column = "tokens"}, {.column = "loss"}, {.column = "train_loss"}, {0},
+    {.column = "parameters"}, {.column = "tokens"},     {.column = "tokens_per_parameter"},
+    {.column = "loss"},       {.column = "train_loss"}, {0},
 };
 
 const struct task task_speculative = {
