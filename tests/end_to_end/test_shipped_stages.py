@@ -139,10 +139,36 @@ def sparse_by_training():
     page_of("elsa", "elsa:0.9")
 
 
+def sizes_and_formats(name, count, figure):
+    """The rows of a spec without stages, run with its preset; all its claims hold and its page has the figure."""
+    run("run", "-q", shipped(name), *SMALL, code=0)
+    rows = document("runs", name + "-small")
+    check(len(rows) == count and {row["state"] for row in rows} == {"done"}, "all done", len(rows))
+    verdicts, told = judged(name)
+    check(verdicts and set(verdicts.values()) == {"held"}, "the claims hold", told)
+    page_of(name, figure, stages=False)
+    return rows
+
+
+@case
+def sparse_chinchilla():
+    rows = sizes_and_formats("sparse-chinchilla", 25, "Density")
+    # Steps are few: what is asked for is met to a pruning's step.
+    ends = {round(row["sparsity"], 2) for row in rows}
+    check(ends == {0, 0.5, 0.75, 0.9}, "sparsities at the end", ends)
+
+
+@case
+def capacity():
+    rows = sizes_and_formats("capacity", 39, "Gaussian error")
+    check({row["format"] for row in rows} == {"none", "w4a4", "w2a2", "w2", "w1", "noise(0.05)", "noise(0.4)"}, "formats")
+
+
 @case
 def a_preset_is_an_experiment_of_its_own():
     names = {name for name, in select("home", "SELECT name FROM experiments")}
-    check(names == {"gptq-babai-small", "format-matrix-small", "before-or-after-small", "linearity-small", "trunk-small", "elsa-small"}, "names", names)
+    check(names == {"gptq-babai-small", "format-matrix-small", "before-or-after-small", "linearity-small", "trunk-small", "elsa-small",
+                     "sparse-chinchilla-small", "capacity-small"}, "names", names)
     by_name = document("plan", "format-matrix-small")
     check(by_name == document("plan", shipped("format-matrix"), *SMALL), "by its name the preset is known")
     check(len(by_name) < len(document("plan", "--no-prepare", shipped("format-matrix"))), "the spec as it is has more runs")
