@@ -26,8 +26,9 @@ struct converter {
   const char *skipped;  // the element whose content is left out, or NULL
   const char *term;     // of a list of terms
   char figure[120];     // name of the one that is being read
-  struct row *rows;
-  size_t row_count;
+  struct row
+      *rows;  // of the table that is being read: doubled when full, so that a table of many runs is copied little
+  size_t row_count, row_room;
 };
 
 // ---- words ----
@@ -217,7 +218,10 @@ static void begin_cell(struct converter *c, const char *tag, size_t length) {
 }
 
 static void begin_row(struct converter *c) {
-  c->rows = arena_grow(&c->arena, c->rows, c->row_count, c->row_count + 1, sizeof *c->rows);
+  if (c->row_count == c->row_room) {
+    c->row_room = c->row_room ? 2 * c->row_room : 64;
+    c->rows = memory_grow(c->rows, c->row_room * sizeof *c->rows);
+  }
   c->rows[c->row_count++].count = 0;
 }
 
@@ -353,5 +357,6 @@ void report_convert(const char *page, enum report_form form, const struct report
     }
   }
   text_free(&c.line);
+  free(c.rows);
   arena_free(&c.arena);
 }
