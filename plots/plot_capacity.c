@@ -39,7 +39,14 @@ static int by_error(const void *a, const void *b) {
   return ((*x)->gmse_weights > (*y)->gmse_weights) - ((*x)->gmse_weights < (*y)->gmse_weights);
 }
 
-static double put_points(struct drawing *drawing, const struct plot_fit *fit, const struct side *side, bool noise) {
+// Ends of intervals that are not limited there: they go to the frame's edge, which is known when all points are.
+struct open_ends {
+  double **items;
+  size_t count;
+};
+
+static double put_points(struct drawing *drawing, const struct plot_fit *fit, const struct side *side, bool noise,
+                         struct open_ends *open) {
   struct figure_series *points = drawing_series(drawing, MARK_POINTS, fit->effective_count);
   double *low = arena_array(drawing->arena, fit->effective_count + 1, sizeof *low),
          *high = arena_array(drawing->arena, fit->effective_count + 1, sizeof *high), most = 0;
@@ -58,6 +65,8 @@ static double put_points(struct drawing *drawing, const struct plot_fit *fit, co
   for (size_t i = 0; i < count; i++) {
     low[i] = sorted[i]->low;
     high[i] = sorted[i]->high;
+    if (isfinite(high[i]) && !isfinite(low[i])) low[i] = 0;  // nothing is worth less
+    if (isfinite(low[i]) && !isfinite(high[i])) open->items[open->count++] = &high[i];
     most = fmax(most, isfinite(high[i]) ? high[i] : sorted[i]->value);
     series_point(points, sorted[i]->gmse_weights, sorted[i]->value);
     // Names stand to the right of a format's mark and to the left of noise's: pairs of one error stay readable.
@@ -77,6 +86,7 @@ bool plot_rho_vs_gmse(struct arena *arena, const struct plot_data *data, struct 
   for (int s = 0; s < 2; s++) counts[s] = count_on(fit, &sides[s], &least);
   double low = least / 10;  // room for the name of the leftmost mark
   struct drawing drawing = {.arena = arena, .figure = figure};
+  struct open_ends open = {.items = arena_array(arena, fit->effective_count + 1, sizeof *open.items)};
   bool several = counts[0] && counts[1];
   for (int s = 0; s < 2; s++) {
     if (!counts[s] && (s == 1 || counts[1])) continue;  // without any point the curve of weights stands alone
@@ -89,7 +99,7 @@ bool plot_rho_vs_gmse(struct arena *arena, const struct plot_data *data, struct 
       double rho = fit->capacity(fit->context, gmse, sides[s].activations ? gmse : 0);
       if (isfinite(rho)) series_point(curve, gmse, rho);
     }
-    for (int noise = 0; noise < 2; noise++) most = fmax(most, put_points(&drawing, fit, &sides[s], noise));
+    for (int noise = 0; noise < 2; noise++) most = fmax(most, put_points(&drawing, fit, &sides[s], noise, &open));
   }
   drawing_end(&drawing);
   const char *operands = several ? "" : counts[1] ? " of weights and activations" : " of weights";
@@ -99,11 +109,16 @@ bool plot_rho_vs_gmse(struct arena *arena, const struct plot_data *data, struct 
   figure->y = figure_axis("effective parameters per parameter", "", SCALE_LINEAR, TICKS_PLAIN);
   figure->y.low = 0;
   figure->y.high = 1.05 * most;
+  for (size_t i = 0; i < open.count; i++) *open.items[i] = figure->y.high;
   figure->title = "Capacity against Gaussian error";
+  const char *open_words = open.count ? " An interval that goes up to the frame has no upper limit." : "";
   figure->caption =
       counts[0] + counts[1]
-          ? "What a parameter is worth against the mean squared error its format makes on Gaussian values: the fitted "
-            "law as a curve, and the factors that a fit with one free factor a format gives, with its intervals."
+          ? arena_format(
+                arena, "%s%s",
+                "What a parameter is worth against the mean squared error its format makes on Gaussian values: the fitted "
+                "law as a curve, and the factors that a fit with one free factor a format gives, with its intervals.",
+                open_words)
           : "What a parameter is worth against the mean squared error its format makes on Gaussian values: the fitted "
             "law. A fit of effective-parameters next to it would add each format's own factor.";
   return true;

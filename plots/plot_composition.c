@@ -14,8 +14,8 @@ static const struct plot_effective *factor_of(const struct plot_fit *fit, const 
   return NULL;
 }
 
-// The parts of a format by its name: "2:4+int4" are 2:4 and int4, "w4a8" are w4 (or w4a16) and w16a8. Returns how many
-// of them have factors when all have, else 0.
+// The parts of a format by its name: "2:4+int4" are 2:4 and int4, "w4a8" are w4 (or w4a16) and a8 (or w16a8). Returns
+// how many of them have factors when all have, else 0.
 static size_t parts_of(struct arena *arena, const struct plot_fit *fit, const char *name,
                        const struct plot_effective *parts[MOST_PARTS]) {
   size_t count = 0;
@@ -34,7 +34,8 @@ static size_t parts_of(struct arena *arena, const struct plot_fit *fit, const ch
   if (*end || weights >= 16 || activations >= 16) return 0;
   parts[0] = factor_of(fit, arena_format(arena, "w%ld", weights));
   if (!parts[0]) parts[0] = factor_of(fit, arena_format(arena, "w%lda16", weights));
-  parts[1] = factor_of(fit, arena_format(arena, "w16a%ld", activations));
+  parts[1] = factor_of(fit, arena_format(arena, "a%ld", activations));
+  if (!parts[1]) parts[1] = factor_of(fit, arena_format(arena, "w16a%ld", activations));
   return parts[0] && parts[1] ? 2 : 0;
 }
 

@@ -184,6 +184,21 @@ static void draws_capacity(void) {
     CHECK(figure.panels[0].note_count == 5 && figure.panels[1].note_count == 2);
     compare(&figure, FIGURE_FILE, "rho-vs-gmse.svg");
   }
+  // Without an upper limit the interval goes up to the frame, and the caption says so; without a lower one down to 0.
+  static const struct plot_effective loose[] = {{"w3", 0.74, 0.3, INFINITY, 0.0345, 0, 0},
+                                                {"w2", 0.45, -INFINITY, 0.6, 0.1188, 0, 0}};
+  CHECK(!strstr(figure.caption, "no upper limit"));
+  fit.effective = loose;
+  fit.effective_count = 2;
+  if (CHECK(plot_build(&arena, "rho-vs-gmse", &data, &figure, &nothing))) {
+    const struct figure_series *points = NULL;
+    for (size_t i = 0; i < figure.panels[0].count; i++)
+      if (figure.panels[0].series[i].mark == MARK_POINTS && figure.panels[0].series[i].count == 2)
+        points = &figure.panels[0].series[i];
+    CHECK(points && points->low[0] == 0.3 && points->high[0] == figure.y.high);
+    CHECK(points && points->low[1] == 0 && points->high[1] == 0.6);
+    CHECK(strstr(figure.caption, "no upper limit"));
+  }
   fit.effective_count = 0;  // the curve alone
   CHECK(plot_build(&arena, "rho-vs-gmse", &data, &figure, &nothing) && figure.panel_count == 1);
   fit.capacity = NULL;
@@ -191,6 +206,28 @@ static void draws_capacity(void) {
   data.fit = NULL;
   CHECK(!plot_build(&arena, "rho-vs-gmse", &data, &figure, &nothing));
   CHECK_TEXT(nothing, "there is no fit");
+  arena_free(&arena);
+}
+
+// The parts of a composed format by their names: activations alone are a4, or w16a4.
+static void finds_parts_of_compositions(void) {
+  struct plot_effective effective[] = {
+      {"w4a4", 0.7, NAN, NAN, 0, 0, 0}, {"w4", 0.9, NAN, NAN, 0, 0, 0}, {"a4", 0.8, NAN, NAN, 0, 0, 0}};
+  struct arena arena = {0};
+  struct plot_fit fit = {
+      .name = "made-up", .law = "effective-parameters", .effective = effective, .effective_count = 3};
+  struct plot_data data = {.fit = &fit, .irreducible_loss = NAN};
+  struct figure figure;
+  const char *nothing = NULL;
+  for (int named = 0; named < 2; named++) {
+    if (CHECK(plot_build(&arena, "product-rule", &data, &figure, &nothing))) {
+      const struct figure_series *point = &figure.panels[0].series[0];
+      CHECK(point->count == 1 && fabs(point->x[0] - 0.72) < 1e-12 && point->y[0] == 0.7);
+    }
+    effective[2].format = "w16a4";
+  }
+  effective[2].format = "a8";
+  CHECK(!plot_build(&arena, "product-rule", &data, &figure, &nothing) && strstr(nothing, "composed"));
   arena_free(&arena);
 }
 
@@ -249,6 +286,7 @@ int main(int argc, char **argv) {
   RUN(draws_every_mark);
   RUN(draws_named_figures);
   RUN(draws_capacity);
+  RUN(finds_parts_of_compositions);
   RUN(hostile_words);
   return check_end();
 }
