@@ -82,7 +82,7 @@ void command_predict(struct command_line *line) {
       {"serving-speed", 0, OPTION_LIST, &a.serving_speeds, "FORMAT=X",
        "serving: X times the FLOPs for the same cost, XFLOP/s, or Xtokens/s@N as measured"},
       {"flops-per-second", 0, OPTION_NUMBER, &a.flops_per_second, "F", "of training at speed 1, for seconds and money"},
-      {"price-per-hour", 0, OPTION_NUMBER, &a.price_per_hour, "P", "of the machine that does so many"},
+      {"price-per-hour", 0, OPTION_NUMBER, &a.price_per_hour, "P", "of an hour of that machine"},
       {"cost", 0, OPTION_TEXT, &a.cost, "KIND",
        "6nd, or counted: per token as the fitted runs counted (default if known)",
        (const char *const[]){"6nd", "counted", NULL}},

@@ -119,9 +119,12 @@ void predict_serving_print(const struct predict_report *report, FILE *out) {
   fprintf(out,
           "\n  training costs %s FLOPs, serving 2 N for each token; the cost is in FLOPs of training at speed 1%s\n",
           report->fitted.cost.count ? "counted" : "6 N D",
-          report->arguments->serving_speeds.count || report->arguments->speeds.count
-              ? ""
-              : "; all formats at speed 1, as no other is given");
+          report->arguments->serving_speeds.count || report->arguments->speeds.count ? ""
+                                                                                     : "; all at speed 1, as no other "
+                                                                                       "is given");
+  if (!report->serves[0].candidates[0].name) fprintf(out, "  16 bits a weight, as no format is named\n");
+  const size_t used = report->serves[0].candidates[0].served.fitted.replicate_count;
+  if (used && used < report->fitted.replicate_count) fprintf(out, "  intervals are quantiles of %zu resamples\n", used);
   for (size_t i = 0; i < report->serve_count; i++) print_serve(report, &report->serves[i], &arena, out);
   arena_free(&arena);
 }

@@ -107,7 +107,8 @@ check(then["done"] == 2 and then["candidates"] == 4 and then["now"]["determined"
       and not any(step["with_prior"] for step in then["next"]), "the next list begins where the runs are", then)
 run("run", "tiny.yaml", "-q")
 code, out, err = run("design", "tiny.yaml", *assumed, "--next")
-check(code == 2 and "all runs of this fit are done" in err and "--candidates" in err, "nothing is left", code, err)
+check(code == 0 and "all runs of this fit are done" in out and "--candidates" in out, "nothing is left", code, out, err)
+check(ask("tiny.yaml", *assumed)["next"] == [], "nothing is left, in JSON")
 
 # ---- plan says what the runs will identify ----
 
