@@ -19,7 +19,13 @@ struct budget {
   const double *values;  // of the coefficients
   const struct cost_model *cost;
   double flops;
+  double serving;  // FLOPs that serving takes of them, for each parameter
 };
+
+// What the budget leaves to train on; below 0 where serving takes more than it.
+static double tokens_left(const struct budget *budget, double parameters) {
+  return (budget->flops - budget->serving * parameters) / cost_per_token(budget->cost, parameters);
+}
 
 struct optimum {
   double parameters, tokens, loss;
@@ -28,8 +34,11 @@ struct optimum {
 
 static double loss_at(double log_parameters, void *context) {
   const struct budget *budget = context;
-  double parameters = exp(log_parameters), tokens = budget->flops / cost_per_token(budget->cost, parameters);
-  double loss = law_bound_value(budget->binding, budget->values, parameters, tokens, budget->flops);
+  double parameters = exp(log_parameters), tokens = tokens_left(budget, parameters);
+  if (!(tokens > 0)) return 1e300;
+  double loss =
+      law_bound_value(budget->binding, budget->values, parameters, tokens,
+                      budget->serving > 0 ? tokens * cost_per_token(budget->cost, parameters) : budget->flops);
   return isfinite(loss) ? loss : 1e300;
 }
 
@@ -52,7 +61,7 @@ static double descend_between(struct budget *budget, double low, double middle, 
 static struct optimum find_optimum(struct budget *budget, double largest, int scan) {
   struct optimum optimum = {NAN, NAN, NAN, false, false};
   double end = log(budget->flops);  // more than can be paid for with one token
-  while (cost_per_token(budget->cost, exp(end)) > budget->flops && end > 0) end -= 0.1;
+  while (!(tokens_left(budget, exp(end)) >= 1) && end > 0) end -= 0.1;
   if (isfinite(largest)) end = fmin(end, log(largest));
   if (!(end > 0)) return optimum;
   double step = end / (scan - 1), lowest = INFINITY;
@@ -78,7 +87,7 @@ static struct optimum find_optimum(struct budget *budget, double largest, int sc
     }
   }
   optimum.parameters = exp(place);
-  optimum.tokens = budget->flops / cost_per_token(budget->cost, optimum.parameters);
+  optimum.tokens = tokens_left(budget, optimum.parameters);
   optimum.loss = loss_at(place, budget);
   return optimum;
 }
@@ -106,7 +115,7 @@ bool fitted_law_allocate(struct arena *arena, const struct fitted_law *fitted, c
     arena_free(&scratch);
     return false;
   }
-  struct budget budget = {&binding, values, &fitted->cost, flops};
+  struct budget budget = {&binding, values, &fitted->cost, flops, 0};
   struct optimum best = find_optimum(&budget, largest_parameters, SCAN_FIRST);
   size_t count = fitted->replicate_count, rows = fitted_law_rows(fitted), unbounded = 0;
   double *n = arena_array(&scratch, rows + 1, sizeof *n), *d = arena_array(&scratch, rows + 1, sizeof *d);
@@ -188,7 +197,7 @@ bool fitted_law_overtraining(struct arena *arena, const struct fitted_law *fitte
   for (size_t b = 0; b <= rows; b++) {  // 0: the fit itself
     size_t place = b > count ? b - 1 + skipped : b - 1;
     struct budget budget = {&binding, b ? fitted->replicates + place * fitted->coefficient_count : values,
-                            &fitted->cost, cost->flops};
+                            &fitted->cost, cost->flops, 0};
     double here = law_bound_value(&binding, budget.values, n, d, cost->flops);
     double best = find_optimum(&budget, INFINITY, b ? SCAN_AGAIN : SCAN_FIRST).loss;
     double enough = isfinite(here) && isfinite(best) ? flops_for(&budget, here, cost->flops) : NAN;
@@ -201,6 +210,102 @@ bool fitted_law_overtraining(struct arena *arena, const struct fitted_law *fitte
   cost->optimal_flops = estimate_of(&fewer, first[1], flops);
   cost->cost_ratio = estimate_of(&fewer, first[2], ratio);
   arena_free(&scratch);
+  return true;
+}
+
+// The least whole cost at which the loss is reached; NAN where none does.
+static double cost_for(struct budget *budget, double loss, double largest) {
+  double high = log(1e3);
+  for (; high < log(1e45); high += log(1e3)) {
+    budget->flops = exp(high);
+    if (find_optimum(budget, largest, SCAN_AGAIN).loss <= loss) break;
+  }
+  if (!(high < log(1e45))) return NAN;
+  for (double low = high - log(1e3); high - low > 1e-9 * high;) {
+    double middle = 0.5 * (low + high);
+    budget->flops = exp(middle);
+    *(find_optimum(budget, largest, SCAN_AGAIN).loss <= loss ? &high : &low) = middle;
+  }
+  return exp(high);
+}
+
+static struct optimum serve_once(struct budget *budget, const struct serving *serving, int scan, double *cost) {
+  double speed = serving->training_speed;
+  *cost = serving->budget;
+  budget->serving = 2 * serving->tokens * speed / serving->serving_speed;
+  if (isnan(serving->budget)) *cost = cost_for(budget, serving->loss, serving->largest) / speed;
+  budget->flops = *cost * speed;
+  struct optimum none = {NAN, NAN, NAN, false, false};
+  return isfinite(*cost) ? find_optimum(budget, serving->largest, scan) : none;
+}
+
+// The model that training alone would choose for this loss, and what it costs with its serving.
+static void without_serving(struct budget *budget, const struct serving *serving, struct served *served) {
+  double per_parameter = 2 * serving->tokens / serving->serving_speed;
+  served->plain_parameters = served->plain_cost = NAN;
+  if (isnan(serving->loss)) return;
+  budget->serving = 0;
+  budget->flops = cost_for(budget, serving->loss, serving->largest);
+  if (!isfinite(budget->flops)) return;
+  served->plain_parameters = find_optimum(budget, serving->largest, SCAN_FIRST).parameters;
+  served->plain_cost = budget->flops / serving->training_speed + per_parameter * served->plain_parameters;
+}
+
+bool fitted_law_serve(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
+                      size_t input_count, const struct serving *serving, struct served *served, struct error *error) {
+  enum { MOST = 200 };  // resamples where a loss is asked for: each takes some thousand evaluations
+  struct arena scratch = {0};
+  struct law_binding binding;
+  double *values = NULL;
+  *served = (struct served){.training_flops = NAN};
+  if (!bind_open(&scratch, fitted, inputs, input_count, &binding, &values, error)) {
+    arena_free(&scratch);
+    return false;
+  }
+  struct fitted_law fewer = *fitted;
+  if (isnan(serving->budget) && fewer.replicate_count > MOST) {
+    fewer.replicate_count = MOST;
+    fewer.jackknife_count = 0;
+    fewer.interval = INTERVAL_PERCENTILE;
+  }
+  size_t rows = fitted_law_rows(&fewer), skipped = fitted_law_rows(fitted) - rows, unbounded = 0;
+  double *columns[4], *score = arena_array(arena, rows + 1, sizeof *score), cost;
+  for (int i = 0; i < 4; i++) columns[i] = arena_array(&scratch, rows + 1, sizeof **columns);
+  struct budget budget = {&binding, values, &fitted->cost, 0, 0};
+  struct optimum best = serve_once(&budget, serving, SCAN_FIRST, &cost);
+  bool capped = isfinite(serving->largest), falls = best.at_low || (best.at_high && !capped);
+  double whole = cost;
+  for (size_t b = 0; b < rows; b++) {
+    size_t place = b < fewer.replicate_count ? b : b + skipped;
+    budget.values = fitted->replicates + place * fitted->coefficient_count;
+    struct optimum found = serve_once(&budget, serving, SCAN_AGAIN, &cost);
+    columns[0][b] = found.parameters;
+    columns[1][b] = found.tokens;
+    columns[2][b] = found.loss;
+    columns[3][b] = cost;
+    score[b] = isnan(serving->budget) ? log(cost) : found.loss;
+    unbounded += b < fewer.replicate_count && (found.at_low || (found.at_high && !capped) || isnan(found.loss));
+  }
+  served->parameters = estimate_of(&fewer, best.parameters, columns[0]);
+  served->tokens = estimate_of(&fewer, best.tokens, columns[1]);
+  served->loss = estimate_of(&fewer, best.loss, columns[2]);
+  served->cost = estimate_of(&fewer, whole, columns[3]);
+  if (!isnan(serving->budget)) served->cost = (struct estimate){.value = whole, .low = NAN, .high = NAN};
+  served->training_flops = best.tokens * cost_per_token(&fitted->cost, best.parameters);
+  served->serving_flops = 2 * serving->tokens * best.parameters;
+  served->at_limit = capped && best.at_high;
+  served->unbounded = falls ? 1 : fewer.replicate_count ? (double)unbounded / (double)fewer.replicate_count : 0;
+  served->score = isnan(serving->budget) ? log(whole) : best.loss;
+  served->scores = score;
+  served->fitted = fewer;
+  budget.values = values;
+  without_serving(&budget, serving, served);
+  arena_free(&scratch);
+  if (isnan(best.loss))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     isnan(serving->budget) ? "the law %s reaches a loss of %g at no size and duration"
+                                            : "the law %s gives no loss for a budget of %g FLOPs and this traffic",
+                     fitted->law->name, isnan(serving->budget) ? serving->loss : serving->budget);
   return true;
 }
 

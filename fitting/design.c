@@ -75,6 +75,14 @@ static bool check_names(const struct design *design, struct error *error) {
   return fine;
 }
 
+// Between the bounds, or a tenth past the only one.
+static double moved_inside(const struct element *element) {
+  double low = element->low, high = element->high, x = element->value;
+  if (x > low && x < high) return x;
+  if (isfinite(low) && isfinite(high)) return 0.5 * (low + high);
+  return isfinite(low) ? low + 0.1 * fmax(1, fabs(low)) : high - 0.1 * fmax(1, fabs(high));
+}
+
 static bool set_truth(struct design *design, struct error *error) {
   struct fit *fit = &design->fit;
   struct text missing = {0};
@@ -92,6 +100,7 @@ static bool set_truth(struct design *design, struct error *error) {
         element->value = element_internal(element, assumption->value);
       else
         text_format(&missing, "%s%s", missing.length ? ", " : "", element->name);
+      if (assumption && design->options->within) element->value = moved_inside(element);
       if (assumption && !(element->value > element->low && element->value < element->high))
         fine = error_set(error, EXIT_USAGE_ERROR,
                          "%s cannot be %g: a truth to design for lies inside the bounds of the law %s (--assume gives "

@@ -26,6 +26,7 @@ struct design_options {
   const struct design_assumption *assumptions;
   size_t assumption_count;
   bool extra_assumptions;  // from a fit: those that the law has no use for are passed over; else they are errors
+  bool within;             // an assumption outside the bounds of this fit is moved inside; else it is an error
   double noise;            // standard deviation of ln(target) between runs that differ in their seed alone
   int repeats;             // simulated fits; 0: only the linearised intervals
   int starts;              // of each simulated fit; 0: 200

@@ -85,11 +85,11 @@ static bool stand(struct choosing *c, struct design_standing *standing, struct e
   return true;
 }
 
-// A fit needs as many rows as it has coefficients, whatever the target is.
+// A fit needs a row more than it has coefficients, whatever the target is.
 static bool reaches(const struct choosing *c, const struct design_standing *standing) {
   size_t rows = 0;
   for (size_t row = 0; row < c->rows; row++) rows += c->include[row] && c->slope[row] > 0;
-  if (rows < c->n) return false;
+  if (rows <= c->n) return false;
   double width = c->next->share ? standing->width : standing->high - standing->low;
   return isfinite(standing->se) && (c->gradient || standing->determined) && width <= c->next->until;
 }

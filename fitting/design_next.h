@@ -21,8 +21,8 @@ struct design_next_options {
   // (D-optimal).
   const char *target;
   size_t at;     // SIZE_MAX: none
-  double until;  // stop when the 95 % interval of the target (without one: of every coefficient) is this wide, with as
-                 // many rows as coefficients
+  double until;  // stop when the 95 % interval of the target (without one: of every coefficient) is this wide, with a
+                 // row more than there are coefficients
   bool share;    // `until` is a share of the value
   size_t limit;  // runs at most; 0: any number
 };

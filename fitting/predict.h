@@ -127,6 +127,31 @@ bool fitted_law_allocate(struct arena *arena, const struct fitted_law *fitted, c
                          size_t input_count, double flops, double largest_parameters, struct allocation *allocation,
                          struct error *error);
 
+// A model that is trained and then served: training takes C(N, D) FLOPs (6ND, or as counted), serving 2 N for each
+// token (Sardana et al. 2023, "Beyond Chinchilla-Optimal", arXiv 2401.00448). The whole cost is in FLOPs of training at
+// speed 1: C / training_speed + 2 N tokens / serving_speed.
+struct serving {
+  double tokens;        // served in its life
+  double budget, loss;  // the whole cost, for the least loss; or a loss, for the least cost: one is NAN
+  double training_speed, serving_speed;  // FLOPs for the price of one of training at speed 1
+  double largest;                        // N is at most this; INFINITY: any
+};
+struct served {
+  struct estimate parameters, tokens, loss, cost;
+  double training_flops, serving_flops;  // of the fit itself, not divided by speeds
+  double plain_parameters,
+      plain_cost;            // the size that training alone would choose for this loss, and its whole cost; NAN
+  bool at_limit;             // N ends at the largest one allowed
+  double unbounded;          // share of resamples (1: the fit itself) without a best size
+  double score;              // what is least for the best: the loss, or the logarithm of the cost
+  const double *scores;      // [fitted_law_rows(&fitted)], in the arena
+  struct fitted_law fitted;  // by which the intervals are: of at most 200 resamples for a loss
+};
+// Least loss for a budget, or least cost for a loss, over N and D, at the fit and at every resample. Errors as
+// fitted_law_allocate; a loss that no size and duration reaches.
+bool fitted_law_serve(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
+                      size_t input_count, const struct serving *serving, struct served *served, struct error *error);
+
 // What a run of (N, D) costs next to the compute-optimal one: the loss that its compute could have reached, and the
 // compute that would have reached its loss. Intervals are percentiles over at most 200 resamples.
 struct overtraining {

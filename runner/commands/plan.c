@@ -3,6 +3,7 @@
 
 #include "results/store.h"
 #include "runner/commands.h"
+#include "runner/fits/identified.h"
 #include "runner/plan/print.h"
 
 struct plan_arguments {
@@ -11,6 +12,16 @@ struct plan_arguments {
   bool json, counts, prepare;
   int64_t limit;
 };
+
+// Whether what the runs will identify can be worked out: every run is known, there are fits, and few enough runs.
+static bool has_ids(const struct plan *plan) {
+  struct planned_run run;
+  if (!plan->spec->fit_count || !plan->count || plan->count > IDENTIFIED_LIMIT) return false;
+  for (size_t i = 0; i < plan->corpus_count; i++)
+    if (plan->corpora[i].reason && !plan->corpora[i].unused) return false;
+  plan_run(plan, 0, &run);
+  return *run.id != 0;
+}
 
 static bool show(const struct plan_arguments *a, const char *path, struct arena *arena, struct error *error) {
   struct spec spec = {0};
@@ -30,6 +41,7 @@ static bool show(const struct plan_arguments *a, const char *path, struct arena 
     plan_measure_speed(&plan);
     fine = a->json ? plan_print_json(&plan, store, stdout, error)
                    : plan_print_table(&plan, store, a->counts, (size_t)a->limit, stdout, error);
+    if (fine && !a->json && has_ids(&plan)) identified_print(&spec, &plan, stdout);
   }
   store_close(store);
   plan_free(&plan);

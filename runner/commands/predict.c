@@ -7,7 +7,7 @@
 #include "runner/commands.h"
 
 static bool check(const struct predict_arguments *a, struct error *error) {
-  if (!a->at.count && !a->budgets.count && !a->table && isnan(a->memory))
+  if (!a->at.count && !a->budgets.count && !a->table && isnan(a->memory) && isnan(a->inference_tokens))
     return error_set(error, EXIT_USAGE_ERROR,
                      "predict: say what to predict: --at N=1e9,D=2e10, --table POINTS.csv, --budget 1e21 or --memory "
                      "2e9 --at D=1e11");
@@ -15,7 +15,7 @@ static bool check(const struct predict_arguments *a, struct error *error) {
     return error_set(error, EXIT_USAGE_ERROR, "predict: --cost is 6nd or counted, not '%s'", a->cost);
   if (!isnan(a->memory) && !(a->memory > 0))
     return error_set(error, EXIT_USAGE_ERROR, "predict: --memory takes a number of bytes: 2e9");
-  return true;
+  return predict_serving_check(a, error);
 }
 
 // One fit's answers, printed or written.
@@ -56,8 +56,13 @@ static void answer(struct predict_arguments *arguments, const char *source, stru
 }
 
 void command_predict(struct command_line *line) {
-  struct predict_arguments a = {.memory = NAN};
-  struct option options[FIT_ARGUMENT_OPTIONS + 16] = {
+  struct predict_arguments a = {.memory = NAN,
+                                .inference_tokens = NAN,
+                                .loss = NAN,
+                                .money = NAN,
+                                .flops_per_second = NAN,
+                                .price_per_hour = NAN};
+  struct option options[FIT_ARGUMENT_OPTIONS + 24] = {
       {"at", 'a', OPTION_LIST, &a.at, "POINTS", "N=1e9,D=2e10,format=w4a4; ranges N=1e8..1e10:5log, lists D=1e9|1e10"},
       {"table", 't', OPTION_TEXT, &a.table, "FILE",
        "points from a CSV file, a row each; where it has the outcome, errors too"},
@@ -70,12 +75,20 @@ void command_predict(struct command_line *line) {
       {"memory", 0, OPTION_NUMBER, &a.memory, "BYTES", "of the counted weights, by each format's bits per weight"},
       {"bits", 0, OPTION_LIST, &a.bits, "FORMAT=BITS", "bits per weight of a format that isoloss does not know"},
       {"speed", 0, OPTION_LIST, &a.speeds, "FORMAT=X", "a format's training makes X times the FLOPs for the same cost"},
+      {"inference-tokens", 0, OPTION_NUMBER, &a.inference_tokens, "T",
+       "tokens to be served: the best N, D and format for --budget (both in it), --money or --loss"},
+      {"loss", 0, OPTION_NUMBER, &a.loss, "L", "with --inference-tokens: the least cost at which this loss is reached"},
+      {"money", 0, OPTION_NUMBER, &a.money, "M", "with --inference-tokens: the budget as money, by --price-per-hour"},
+      {"serving-speed", 0, OPTION_LIST, &a.serving_speeds, "FORMAT=X",
+       "serving: X times the FLOPs for the same cost, XFLOP/s, or Xtokens/s@N as measured"},
+      {"flops-per-second", 0, OPTION_NUMBER, &a.flops_per_second, "F", "of training at speed 1, for seconds and money"},
+      {"price-per-hour", 0, OPTION_NUMBER, &a.price_per_hour, "P", "of an hour of that machine"},
       {"cost", 0, OPTION_TEXT, &a.cost, "KIND",
        "6nd, or counted: per token as the fitted runs counted (default if known)",
        (const char *const[]){"6nd", "counted", NULL}},
       {"law", 'l', OPTION_TEXT, &a.fit.entry.law, "NAME",
        "the law to fit (default: the entry's; chinchilla on a table)"}};
-  size_t count = 11;
+  size_t count = 17;
   count += fit_arguments_options(&a.fit, OF_PREDICT, options + count);
   const struct option own[] = {{"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"}, {0}};
   memcpy(options + count, own, sizeof own);
@@ -86,7 +99,8 @@ void command_predict(struct command_line *line) {
       "it is known) and that of a new run, which scatters about the law as the fitted rows do. What lies outside the fitted\n"
       "range is marked; beyond ten times, or where it hangs on a coefficient that the rows do not determine, these runs cannot\n"
       "tell. With --formats (or --memory alone: all formats of the fit) formats are held against each other, resample by\n"
-      "resample; where the intervals of their difference hold zero, the choice is undecided.",
+      "resample; where the intervals of their difference hold zero, the choice is undecided.\n"
+      "With --inference-tokens a model pays for its training and for the tokens that it serves, 2 N FLOPs each.",
       0, 1, "one spec, table or imported table"};
   if (command_begin(line, &usage, options)) answer(&a, line->count ? line->arguments[0] : NULL, line);
 }

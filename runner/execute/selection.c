@@ -139,7 +139,7 @@ static bool add_runs(struct store *store, const struct plan *plan, struct error 
 }
 
 // A private store of a plan's runs, with what the home's knows of them. NULL on error.
-static struct store *store_of_plan(const struct plan *plan, struct error *error) {
+struct store *store_of_plan(const struct plan *plan, struct error *error) {
   struct store *store = store_open(":memory:", STORE_CREATE, error);
   bool fine = store && add_runs(store, plan, error);
   if (fine && store_exists_home()) {

@@ -22,6 +22,8 @@ bool selection_open(struct selection *selection, const char *argument, const str
 // The plan of a spec, also of one that is named as an experiment of the store (as it was stored).
 bool selection_plan(struct selection *selection, const char *named, const struct spec_choices *choices,
                     struct error *error);
+// A private store with the plan's runs and what the home's knows of them; NULL with an error.
+struct store *store_of_plan(const struct plan *plan, struct error *error);
 void selection_close(struct selection *selection);
 
 // The runs of a plan, as the coordinator asks for them. plan_set_begin checks that every run has an id.

@@ -13,7 +13,7 @@ static bool finish_all(struct design_spec *spec, struct error *error) {
   struct selection *selection = &spec->selection;
   struct store_field fields[] = {{"state", store_text(run_state_name(RUN_DONE))}, {"loss", store_number(1)}};
   bool fine = store_begin(selection->store, error);
-  spec->states = arena_array(&selection->plan.arena, selection->plan.count + 1, sizeof *spec->states);
+  spec->states = arena_array(&spec->arena, selection->plan.count + 1, sizeof *spec->states);
   for (size_t i = 0; i < selection->plan.count && fine; i++) {
     struct planned_run run;
     struct run_outcome outcome;
@@ -23,6 +23,15 @@ static bool finish_all(struct design_spec *spec, struct error *error) {
     fine = fine && store_run_update(selection->store, run.id, fields, 2, error);
   }
   return fine && store_commit(selection->store, error);
+}
+
+bool design_spec_of_plan(struct design_spec *spec, const struct spec *of, const struct plan *plan,
+                         struct error *error) {
+  *spec = (struct design_spec){.selection = {.experiment = of->name, .spec = *of, .plan = *plan, .planned = true},
+                               .shared = true,
+                               .label = of->path};
+  spec->selection.store = store_of_plan(plan, error);
+  return spec->selection.store && finish_all(spec, error);
 }
 
 bool design_spec_open(struct design_spec *spec, const char *path, const char *label, const struct spec_choices *choices,
@@ -43,7 +52,13 @@ bool design_spec_open(struct design_spec *spec, const char *path, const char *la
   return true;
 }
 
-void design_spec_close(struct design_spec *spec) { selection_close(&spec->selection); }
+void design_spec_close(struct design_spec *spec) {
+  if (spec->shared)
+    store_close(spec->selection.store);
+  else
+    selection_close(&spec->selection);
+  arena_free(&spec->arena);
+}
 
 // ---- assumptions ----
 

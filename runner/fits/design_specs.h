@@ -10,7 +10,9 @@ struct design_cost {
 
 // A spec (with the choices of one variant) and its plan in a private store in which every run counts as done.
 struct design_spec {
+  struct arena arena;
   struct selection selection;
+  bool shared;        // spec and plan of the selection are another's
   const char *label;  // "spec.yaml", "spec.yaml with model.layers=2"
   struct design_cost cost;
   enum run_state *states;  // [selection.plan.count]: what the home's store says of each run
@@ -18,6 +20,8 @@ struct design_spec {
 // False with an error; design_spec_close in either case.
 bool design_spec_open(struct design_spec *spec, const char *path, const char *label, const struct spec_choices *choices,
                       struct error *error);
+// Of a plan that is made, without what its runs cost; both must live as long.
+bool design_spec_of_plan(struct design_spec *spec, const struct spec *of, const struct plan *plan, struct error *error);
 void design_spec_close(struct design_spec *spec);
 
 // What is assumed: coefficients and, where a fit says it, the noise.

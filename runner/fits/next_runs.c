@@ -330,11 +330,6 @@ bool next_runs_make(struct next_runs *next, const struct next_request *request, 
   }
   size_t first = table->row_count;
   if (next->points && !add_points(next, table, law, &request->candidates, "--candidates", error)) return false;
-  if (!next->points && !next->pending)
-    return error_set(
-        error, EXIT_USAGE_ERROR,
-        "design --next: all runs of this fit are done; --candidates \"N=...,D=...\" names others that could "
-        "be made");
   price_points(&rows, table, law, own, first);
   present = arena_grow(&next->arena, present, own, table->row_count + 1, sizeof *present);
   candidate = arena_grow(&next->arena, candidate, own, table->row_count + 1, sizeof *candidate);

@@ -116,6 +116,13 @@ void next_runs_print(const struct next_runs *next, const char *call, FILE *out) 
   text_table_columns(&table, columns);
   if (!next->target) text_table_columns(&table, of_all);
   text_table_columns(&table, interval);
+  if (!result->candidates) {
+    fprintf(out,
+            "  next: all runs of this fit are done; --candidates \"N=...,D=...\" names others that could be made\n");
+    text_table_free(&table);
+    arena_free(&arena);
+    return;
+  }
   fprintf(out, "  next: of %zu %s, those that gain most for their FLOPs, for %s\n", result->candidates,
           next->points ? "points" : "rows that are not done",
           next->target ? arena_format(&arena, "the least variance of %s (V-optimal)", next->target)

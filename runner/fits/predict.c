@@ -188,7 +188,9 @@ static bool answer(struct predict_report *report, const struct predict_arguments
   predict_keep_part(report, &points);
   predict_keep_part(report, &file);
   fine = fine && predict_check_questions(report, &points, error) && read_budgets(report, arguments, &budgets, error);
-  if (fine && contest)
+  if (fine && !isnan(arguments->inference_tokens))
+    fine = predict_serving(report, arguments, &budgets, &points, error);
+  else if (fine && contest)
     fine = predict_formats(report, arguments, &budgets, &points, error);
   else if (fine)
     fine = add_points(report, arguments, &points, !budgets.row_count, error) && predict_check_answers(report, error) &&
@@ -236,7 +238,7 @@ static bool take_coefficients(struct predict_report *report, const struct predic
 
 bool predict(struct predict_report *report, const char *source, const struct predict_arguments *arguments,
              const struct fit_options *options, struct error *error) {
-  *report = (struct predict_report){.law = &report->own_law, .source = source};
+  *report = (struct predict_report){.law = &report->own_law, .source = source, .arguments = arguments};
   return (source ? fit_source(report, arguments, options, error)
                  : take_coefficients(report, arguments, options, error)) &&
          answer(report, arguments, error);

@@ -8,6 +8,10 @@ struct predict_arguments {
   const char *table, *table_where, *formats, *cost;
   const char *part;  // of a law that is fitted by a column: the value whose fit answers; NULL: one fit of all rows
   double memory;     // bytes; NAN: not limited
+  // Serving: tokens that the model is to serve, NAN: nothing is asked of that; the loss that it must reach, or money
+  // that all may cost, instead of a budget; NAN: not said. FLOPs a second of the machine that is paid by the hour.
+  double inference_tokens, loss, money, flops_per_second, price_per_hour;
+  struct option_list serving_speeds;  // FORMAT=X, FORMAT=XFLOP/s, FORMAT=Xtokens/s@N; without FORMAT= of all
   bool overtraining, json;
 };
 
@@ -54,6 +58,30 @@ struct predict_contest {
   const char *cannot_tell;  // why these runs do not tell which is best; NULL: they do, or say that it is undecided
 };
 
+// A model to train and serve: one format's.
+struct predict_served {
+  const char *name;  // of the format, or NULL
+  const char *missing;
+  double bits, training_speed, serving_speed, memory;  // bytes of its weights; NAN: not known
+  double cost;                                         // the same as a number of seconds and of money below, in FLOPs
+  double seconds, money;                               // of training and serving; NAN: not asked
+  struct served served;
+  const struct outside *outside;
+  size_t outside_count;
+  bool far;
+};
+struct predict_serve {
+  double budget, loss;  // what was asked: one is NAN
+  const struct law_input *inputs;
+  size_t input_count;
+  struct predict_served *candidates;
+  struct alternative *alternatives;
+  size_t count;
+  int best;
+  bool decided;
+  const char *cannot_tell;
+};
+
 // What a column of the law was taken to be where nothing was said of it.
 struct predict_default {
   const char *column, *value;
@@ -75,6 +103,9 @@ struct predict_report {
   size_t allocation_count;
   struct predict_contest *contests;
   size_t contest_count;
+  struct predict_serve *serves;
+  size_t serve_count;
+  const struct predict_arguments *arguments;
   // What `law` and `result` point to, and what was fitted.
   struct law own_law;
   struct fit_result own_result;
@@ -91,5 +122,7 @@ void predict_free(struct predict_report *report);
 // none of them, or one that no row has.
 bool predict_parts(const char *source, const struct predict_arguments *arguments, const struct fit_options *options,
                    struct arena *arena, const char ***values, size_t *count, struct error *error);
+// Whether the options of serving go together.
+bool predict_serving_check(const struct predict_arguments *arguments, struct error *error);
 void predict_print(const struct predict_report *report, FILE *out);
 void predict_json(const struct predict_report *report, struct json_writer *writer);

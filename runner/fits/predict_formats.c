@@ -9,7 +9,7 @@
 #include "runner/fits/predict_internal.h"
 
 // The column that distinguishes formats, in the order: named in --formats COLUMN=..., format, the only category column.
-static bool find_column(struct predict_report *report, const char **list, struct error *error) {
+bool predict_format_column(struct predict_report *report, const char **list, struct error *error) {
   const struct law *law = report->law;
   const char *only = NULL;
   const char *equals = *list ? strchr(*list, '=') : NULL;
@@ -48,7 +48,7 @@ static bool follows_from_format(const struct predict_report *report, const char 
 }
 
 // Every category of the column that has a value.
-static void all_formats(struct predict_report *report, const char ***names, size_t *count) {
+void predict_all_formats(struct predict_report *report, const char ***names, size_t *count) {
   *names = arena_array(&report->arena, report->fitted.coefficient_count + 1, sizeof **names);
   *count = 0;
   for (size_t c = 0; c < report->fitted.coefficient_count; c++) {
@@ -64,7 +64,7 @@ static void all_formats(struct predict_report *report, const char ***names, size
 }
 
 // FORMAT=NUMBER among the items, or NAN.
-static double setting(const struct option_list *list, const char *format) {
+double predict_setting(const struct option_list *list, const char *format) {
   for (size_t i = 0; i < list->count; i++) {
     const char *equals = strrchr(list->items[i], '=');
     double value;
@@ -75,7 +75,7 @@ static double setting(const struct option_list *list, const char *format) {
   return NAN;
 }
 
-static bool check_settings(const struct option_list *list, const char *option, struct error *error) {
+bool predict_check_settings(const struct option_list *list, const char *option, struct error *error) {
   for (size_t i = 0; i < list->count; i++) {
     const char *equals = strrchr(list->items[i], '=');
     double value;
@@ -87,10 +87,11 @@ static bool check_settings(const struct option_list *list, const char *option, s
 }
 
 // Bits that a weight takes: as given, of a format that trains here, or of the common names of full precision.
-static bool find_bits(const struct predict_arguments *arguments, const char *name, double *bits, struct error *error) {
+bool predict_format_bits(const struct predict_arguments *arguments, const char *name, double *bits,
+                         struct error *error) {
   static const char *const sixteen[] = {"BF16", "bf16", "FP16", "fp16", "bfloat16", "float16", "dense"};
   static const char *const thirty_two[] = {"FP32", "fp32", "float32"};
-  *bits = setting(&arguments->bits, name);
+  *bits = predict_setting(&arguments->bits, name);
   for (size_t i = 0; isnan(*bits) && i < sizeof sixteen / sizeof *sixteen; i++)
     if (strcmp(sixteen[i], name) == 0) *bits = 16;
   for (size_t i = 0; isnan(*bits) && i < sizeof thirty_two / sizeof *thirty_two; i++)
@@ -110,8 +111,8 @@ static bool find_bits(const struct predict_arguments *arguments, const char *nam
 }
 
 // The inputs with the format put in (and its errors, where the law wants those).
-static bool format_inputs(struct predict_report *report, const struct law_input *base, size_t base_count,
-                          const char *name, struct law_input **inputs, size_t *count, struct error *error) {
+bool predict_format_inputs(struct predict_report *report, const struct law_input *base, size_t base_count,
+                           const char *name, struct law_input **inputs, size_t *count, struct error *error) {
   struct table table;
   table_init(&table, "formats", 1);
   for (size_t i = 0; i < base_count; i++) {
@@ -228,7 +229,7 @@ static bool hold(struct predict_report *report, const struct predict_arguments *
     struct predict_format *format = &contest->formats[i];
     struct law_input *inputs;
     size_t input_count;
-    double speed = setting(&arguments->speeds, names[i]);
+    double speed = predict_setting(&arguments->speeds, names[i]);
     *format = (struct predict_format){.name = names[i],
                                       .speed = isnan(speed) ? 1 : speed,
                                       .outside_most = 1,
@@ -240,8 +241,8 @@ static bool hold(struct predict_report *report, const struct predict_arguments *
     double *none = arena_array(&report->arena, rows + 1, sizeof *none);
     for (size_t b = 0; b < rows; b++) none[b] = NAN;
     contest->alternatives[i].losses = none;
-    if (!find_bits(arguments, names[i], &format->bits, error) ||
-        !format_inputs(report, contest->inputs, contest->input_count, names[i], &inputs, &input_count, error))
+    if (!predict_format_bits(arguments, names[i], &format->bits, error) ||
+        !predict_format_inputs(report, contest->inputs, contest->input_count, names[i], &inputs, &input_count, error))
       return false;
     if (isnan(contest->flops))
       at_point(report, contest, inputs, input_count, format, &contest->alternatives[i]);
@@ -279,12 +280,12 @@ bool predict_formats(struct predict_report *report, const struct predict_argumen
                      const struct table *budgets, const struct table *points, struct error *error) {
   const char *list = arguments->formats, **names;
   size_t count;
-  if (!check_settings(&arguments->bits, "bits", error) || !check_settings(&arguments->speeds, "speed", error) ||
-      !find_column(report, &list, error))
+  if (!predict_check_settings(&arguments->bits, "bits", error) ||
+      !predict_check_settings(&arguments->speeds, "speed", error) || !predict_format_column(report, &list, error))
     return false;
   if (list && !list_split(&report->arena, list, &names, &count, error))
     return error_context(error, "predict: --formats");
-  if (!list) all_formats(report, &names, &count);
+  if (!list) predict_all_formats(report, &names, &count);
   if (count < 2) return error_set(error, EXIT_USAGE_ERROR, "predict: name at least two formats: --formats none,w4a4");
   size_t budget_count = budgets->row_count ? budgets->row_count : 1;
   size_t point_count = points->row_count ? points->row_count : 1;

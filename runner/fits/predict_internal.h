@@ -38,3 +38,36 @@ void predict_withhold(struct estimate *estimate);
 // Fills where N and D of an answer (with its other inputs) lie outside the fitted ranges; returns the largest factor.
 double predict_outside(struct predict_report *report, const struct law_input *inputs, size_t count, double parameters,
                        double tokens, const struct outside **outside, size_t *outside_count);
+
+// ---- formats, see predict_formats.c ----
+
+// The column that distinguishes formats; takes COLUMN= off the list.
+bool predict_format_column(struct predict_report *report, const char **list, struct error *error);
+// Every category of that column that has a value, in the arena.
+void predict_all_formats(struct predict_report *report, const char ***names, size_t *count);
+// FORMAT=NUMBER among the items, or NAN; whether all are of that form.
+double predict_setting(const struct option_list *list, const char *format);
+bool predict_check_settings(const struct option_list *list, const char *option, struct error *error);
+// Bits of a weight; NAN (an error with --memory) where they are not known.
+bool predict_format_bits(const struct predict_arguments *arguments, const char *name, double *bits,
+                         struct error *error);
+// The inputs with the format put in (and its errors, where the law wants those).
+bool predict_format_inputs(struct predict_report *report, const struct law_input *base, size_t base_count,
+                           const char *name, struct law_input **inputs, size_t *count, struct error *error);
+
+// ---- serving, see predict_serving.c ----
+
+// Fills the serving answers: which N, D and format for each budget (or loss) and this traffic.
+bool predict_serving(struct predict_report *report, const struct predict_arguments *arguments,
+                     const struct table *budgets, const struct table *points, struct error *error);
+void predict_serving_print(const struct predict_report *report, FILE *out);
+void predict_serving_json(const struct predict_report *report, struct json_writer *writer);
+// Lines of a sentence, further ones set in (predict_print.c); and what is said of where an answer lies.
+void predict_add_line(struct text *lines, int indent, const char *sentence);
+void predict_add_standing(const struct predict_report *report, struct arena *arena, const struct estimate *estimate,
+                          const struct outside *outside, size_t count, int indent, struct text *lines);
+// A value with its interval and status, and what lies outside (predict_json.c).
+void predict_put_estimate(struct json_writer *writer, const char *key, struct estimate estimate);
+void predict_put_inputs(struct json_writer *writer, const struct law_input *inputs, size_t count);
+void predict_put_outside(const struct predict_report *report, struct json_writer *writer,
+                         const struct estimate *estimate, const struct outside *outside, size_t count);

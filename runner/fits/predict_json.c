@@ -4,7 +4,7 @@
 
 #include "runner/fits/predict_internal.h"
 
-static void put_estimate(struct json_writer *writer, const char *key, struct estimate estimate) {
+void predict_put_estimate(struct json_writer *writer, const char *key, struct estimate estimate) {
   json_key(writer, key);
   json_object_begin(writer);
   json_key_number(writer, "value", estimate.value);
@@ -15,7 +15,7 @@ static void put_estimate(struct json_writer *writer, const char *key, struct est
   json_object_end(writer);
 }
 
-static void put_inputs(struct json_writer *writer, const struct law_input *inputs, size_t count) {
+void predict_put_inputs(struct json_writer *writer, const struct law_input *inputs, size_t count) {
   json_key(writer, "at");
   json_object_begin(writer);
   for (size_t i = 0; i < count; i++) {
@@ -87,8 +87,8 @@ static void put_details(struct json_writer *writer, const struct outside *outsid
 }
 
 // What lies outside, by column the error there of rows held back, and why these runs cannot tell, or null.
-static void put_outside(const struct predict_report *report, struct json_writer *writer,
-                        const struct estimate *estimate, const struct outside *outside, size_t count) {
+void predict_put_outside(const struct predict_report *report, struct json_writer *writer,
+                         const struct estimate *estimate, const struct outside *outside, size_t count) {
   struct arena arena = {0};
   put_times(report, writer, outside, count);
   put_details(writer, outside, count);
@@ -128,23 +128,24 @@ static void put_points(const struct predict_report *report, struct json_writer *
     const struct predict_point *point = &report->points[i];
     json_object_begin(writer);
     if (point->name) json_key_string(writer, "row", point->name);
-    put_inputs(writer, point->inputs, point->input_count);
-    put_estimate(writer, report->law->target, point->prediction.law);
+    predict_put_inputs(writer, point->inputs, point->input_count);
+    predict_put_estimate(writer, report->law->target, point->prediction.law);
     json_key(writer, "run");
     json_object_begin(writer);
     json_key_number(writer, "low", point->prediction.run_low);
     json_key_number(writer, "high", point->prediction.run_high);
     json_object_end(writer);
     put_observed(writer, point);
-    put_outside(report, writer, &point->prediction.law, point->prediction.outside, point->prediction.outside_count);
+    predict_put_outside(report, writer, &point->prediction.law, point->prediction.outside,
+                        point->prediction.outside_count);
     if (point->prediction.missing) json_key_string(writer, "missing", point->prediction.missing);
     if (point->has_cost) {
       json_key(writer, "overtraining");
       json_object_begin(writer);
       json_key_number(writer, "flops", point->cost.flops);
-      put_estimate(writer, "optimal_loss", point->cost.optimal_loss);
-      put_estimate(writer, "optimal_flops", point->cost.optimal_flops);
-      put_estimate(writer, "cost_ratio", point->cost.cost_ratio);
+      predict_put_estimate(writer, "optimal_loss", point->cost.optimal_loss);
+      predict_put_estimate(writer, "optimal_flops", point->cost.optimal_flops);
+      predict_put_estimate(writer, "cost_ratio", point->cost.cost_ratio);
       json_object_end(writer);
     }
     json_object_end(writer);
@@ -176,13 +177,13 @@ static void put_allocations(const struct predict_report *report, struct json_wri
     const struct predict_allocation *made = &report->allocations[i];
     json_object_begin(writer);
     json_key_number(writer, "flops", made->allocation.flops);
-    put_inputs(writer, made->inputs, made->input_count);
-    put_estimate(writer, "parameters", made->allocation.parameters);
-    put_estimate(writer, "tokens", made->allocation.tokens);
-    put_estimate(writer, "tokens_per_parameter", made->allocation.tokens_per_parameter);
-    put_estimate(writer, report->law->target, made->allocation.loss);
+    predict_put_inputs(writer, made->inputs, made->input_count);
+    predict_put_estimate(writer, "parameters", made->allocation.parameters);
+    predict_put_estimate(writer, "tokens", made->allocation.tokens);
+    predict_put_estimate(writer, "tokens_per_parameter", made->allocation.tokens_per_parameter);
+    predict_put_estimate(writer, report->law->target, made->allocation.loss);
     json_key_number(writer, "without_minimum", made->allocation.unbounded);
-    put_outside(report, writer, predict_loosest(&made->allocation), made->outside, made->outside_count);
+    predict_put_outside(report, writer, predict_loosest(&made->allocation), made->outside, made->outside_count);
     json_object_end(writer);
   }
   json_array_end(writer);
@@ -197,12 +198,12 @@ static void put_candidates(const struct predict_report *report, const struct pre
     json_object_begin(writer);
     json_key_string(writer, "format", format->name);
     json_key_number(writer, "bits_per_weight", format->bits);
-    put_estimate(writer, "parameters", format->parameters);
-    put_estimate(writer, "tokens", format->tokens);
-    put_estimate(writer, report->law->target, format->loss);
-    put_estimate(writer, "behind", contest->alternatives[k].behind);
+    predict_put_estimate(writer, "parameters", format->parameters);
+    predict_put_estimate(writer, "tokens", format->tokens);
+    predict_put_estimate(writer, report->law->target, format->loss);
+    predict_put_estimate(writer, "behind", contest->alternatives[k].behind);
     json_key_number(writer, "share_best", contest->alternatives[k].share_best);
-    put_outside(report, writer, &format->loss, format->outside, format->outside_count);
+    predict_put_outside(report, writer, &format->loss, format->outside, format->outside_count);
     if (format->missing) json_key_string(writer, "missing", format->missing);
     json_object_end(writer);
   }
@@ -217,7 +218,7 @@ static void put_contests(const struct predict_report *report, struct json_writer
     json_object_begin(writer);
     json_key_number(writer, "flops", contest->flops);
     json_key_number(writer, "memory", contest->memory);
-    put_inputs(writer, contest->inputs, contest->input_count);
+    predict_put_inputs(writer, contest->inputs, contest->input_count);
     json_key_string(writer, "best",
                     contest->best < 0 || contest->cannot_tell ? NULL : contest->formats[contest->best].name);
     json_key_boolean(writer, "decided", contest->decided);
@@ -275,6 +276,7 @@ void predict_json(const struct predict_report *report, struct json_writer *write
   put_score(report, writer);
   put_allocations(report, writer);
   put_contests(report, writer);
+  predict_serving_json(report, writer);
   json_key(writer, "warnings");
   json_array_begin(writer);
   for (size_t i = 0; report->result && i < report->result->warning_count; i++)

@@ -65,7 +65,7 @@ static void print_head(const struct predict_report *report, FILE *out) {
 // ---- what is said below a row ----
 
 // A line of its own, further lines of it set in.
-static void add_line(struct text *lines, int indent, const char *sentence) {
+void predict_add_line(struct text *lines, int indent, const char *sentence) {
   enum { WIDTH = 110 };
   int column = indent;
   text_format(lines, "%*s", indent, "");
@@ -89,28 +89,29 @@ static void add_held_back(const struct predict_report *report, struct arena *are
                           size_t count, int indent, struct text *lines) {
   for (size_t i = 0; report->result && i < count; i++)
     if (!outside[i].unseen && !outside[i].open)
-      add_line(lines, indent, held_back_sentence(arena, &report->result->rollouts, &outside[i]));
+      predict_add_line(lines, indent, held_back_sentence(arena, &report->result->rollouts, &outside[i]));
 }
 
 // What lies outside, or that and why these runs cannot tell; how far off the law was at such a distance.
-static void add_standing(const struct predict_report *report, struct arena *arena, const struct estimate *estimate,
-                         const struct outside *outside, size_t count, int indent, struct text *lines) {
+void predict_add_standing(const struct predict_report *report, struct arena *arena, const struct estimate *estimate,
+                          const struct outside *outside, size_t count, int indent, struct text *lines) {
   const char *cannot = cannot_tell_sentence(arena, estimate, outside, count, report->result);
-  if (cannot) add_line(lines, indent, cannot);
+  if (cannot) predict_add_line(lines, indent, cannot);
   for (size_t i = 0; i < count; i++)
-    if (!outside_hides(&outside[i], 1)) add_line(lines, indent, outside_sentence(arena, &outside[i]));
-  if (!cannot && hangs_on_sentence(arena, estimate)) add_line(lines, indent, hangs_on_sentence(arena, estimate));
+    if (!outside_hides(&outside[i], 1)) predict_add_line(lines, indent, outside_sentence(arena, &outside[i]));
+  if (!cannot && hangs_on_sentence(arena, estimate))
+    predict_add_line(lines, indent, hangs_on_sentence(arena, estimate));
   add_held_back(report, arena, outside, count, indent, lines);
 }
 
 static void add_cost(struct arena *arena, const struct overtraining *o, struct text *lines) {
   const char *range = interval(arena, o->cost_ratio.low, o->cost_ratio.high, 4);
-  add_line(lines, 6,
-           arena_format(arena,
-                        "costs %s FLOPs, %s times%s%s%s the compute-optimal run of this loss; the best loss at "
-                        "its cost is %s",
-                        number(arena, o->flops, 4), number(arena, o->cost_ratio.value, 4), *range ? " (" : "", range,
-                        *range ? ")" : "", number(arena, o->optimal_loss.value, 6)));
+  predict_add_line(lines, 6,
+                   arena_format(arena,
+                                "costs %s FLOPs, %s times%s%s%s the compute-optimal run of this loss; the best loss at "
+                                "its cost is %s",
+                                number(arena, o->flops, 4), number(arena, o->cost_ratio.value, 4), *range ? " (" : "",
+                                range, *range ? ")" : "", number(arena, o->optimal_loss.value, 6)));
 }
 
 // ---- points ----
@@ -136,8 +137,8 @@ static void print_points(const struct predict_report *report, struct arena *aren
     if (observed) text_table_cell(&table, "%s", isfinite(off) ? arena_format(arena, "%+.2f %%", 100 * off) : "-");
     text_table_cell(&table, "%s%s%s", point->name ? point->name : "", point->name ? ": " : "",
                     inputs_text(arena, point->name ? report->law : NULL, point->inputs, point->input_count));
-    if (p->missing) add_line(&lines, 6, arena_format(arena, "no prediction: %s", p->missing));
-    add_standing(report, arena, &p->law, p->outside, p->outside_count, 6, &lines);
+    if (p->missing) predict_add_line(&lines, 6, arena_format(arena, "no prediction: %s", p->missing));
+    predict_add_standing(report, arena, &p->law, p->outside, p->outside_count, 6, &lines);
     if (point->has_cost) add_cost(arena, &point->cost, &lines);
     if (lines.length) text_table_note(&table, text_string(&lines));
     text_free(&lines);
@@ -182,12 +183,12 @@ static void print_allocation(const struct predict_report *report, const struct p
   put_estimate(&table, arena, "tokens (D)", a->tokens, 4, known);
   put_estimate(&table, arena, "tokens per parameter", a->tokens_per_parameter, 4, known);
   put_estimate(&table, arena, report->law->target, a->loss, 6, known);
-  add_standing(report, arena, loosest, made->outside, made->outside_count, 4, &lines);
+  predict_add_standing(report, arena, loosest, made->outside, made->outside_count, 4, &lines);
   if (a->unbounded >= 1)
-    add_line(&lines, 4, "the law has no best size here: its loss falls to the end of the range");
+    predict_add_line(&lines, 4, "the law has no best size here: its loss falls to the end of the range");
   else if (a->unbounded > 0)
-    add_line(&lines, 4,
-             arena_format(arena, "in %.1f %% of the resamples the law has no best size", 100 * a->unbounded));
+    predict_add_line(&lines, 4,
+                     arena_format(arena, "in %.1f %% of the resamples the law has no best size", 100 * a->unbounded));
   fprintf(out, "\n  C = %s FLOPs%s%s\n", number(arena, a->flops, 6), made->input_count ? ", " : "",
           inputs_text(arena, NULL, made->inputs, made->input_count));
   text_table_print(&table, out);
@@ -238,20 +239,21 @@ static void print_verdict(const struct predict_report *report, const struct pred
                           struct arena *arena, FILE *out) {
   struct text lines = {0};
   if (contest->best < 0)
-    add_line(&lines, 4, arena_format(arena, "no format has a %s here", report->law->target));
+    predict_add_line(&lines, 4, arena_format(arena, "no format has a %s here", report->law->target));
   else if (contest->cannot_tell)
-    add_line(&lines, 4, contest->cannot_tell);
+    predict_add_line(&lines, 4, contest->cannot_tell);
   else if (contest->decided)
-    add_line(&lines, 4,
-             arena_format(arena, "%s wins: it is better than every other one at %g %% confidence%s",
-                          contest->formats[contest->best].name, 100 * report->fitted.confidence,
-                          contest->outside_most > 1 ? ", if the law holds outside the rows" : ""));
+    predict_add_line(&lines, 4,
+                     arena_format(arena, "%s wins: it is better than every other one at %g %% confidence%s",
+                                  contest->formats[contest->best].name, 100 * report->fitted.confidence,
+                                  contest->outside_most > 1 ? ", if the law holds outside the rows" : ""));
   else
-    add_line(&lines, 4,
-             arena_format(arena, "undecided: %s has the lowest %s%s", contest->formats[contest->best].name,
-                          report->law->target,
-                          report->fitted.replicate_count ? ", but the resamples do not agree on it"
-                                                         : ", and without resamples there is no telling how surely"));
+    predict_add_line(
+        &lines, 4,
+        arena_format(arena, "undecided: %s has the lowest %s%s", contest->formats[contest->best].name,
+                     report->law->target,
+                     report->fitted.replicate_count ? ", but the resamples do not agree on it"
+                                                    : ", and without resamples there is no telling how surely"));
   for (size_t i = 0; contest->best >= 0 && i < contest->count; i++)
     if (!contest->formats[i].missing && contest->formats[i].outside_most >= contest->outside_most) {
       add_held_back(report, arena, contest->formats[i].outside, contest->formats[i].outside_count, 4, &lines);
@@ -297,6 +299,7 @@ void predict_print(const struct predict_report *report, FILE *out) {
   if (report->point_count) print_points(report, &arena, out);
   if (report->allocation_count) print_allocations(report, &arena, out);
   if (report->contest_count) print_contests(report, &arena, out);
+  predict_serving_print(report, out);
   for (size_t i = 0; report->result && i < report->result->warning_count; i++) {
     if (!i) fprintf(out, "\n");
     print_filled(out, report->result->warnings[i], fprintf(out, "  warning: "), 4);

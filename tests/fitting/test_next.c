@@ -227,17 +227,18 @@ static void from_nothing(void) {
   }
   design_next_free(&result);
   next.target = "alpha";
-  next.until = 0.3;
+  next.until = 0.15;
   next.share = true;
   if (CHECK(design_next(&assumed.law, &table, &huber, &assumed.options, &next, &result, &error))) {
-    CHECK(result.reached && result.count >= 5 && result.count < table.row_count);
-    CHECK(result.steps[result.count - 1].after.width <= 0.3 && result.steps[result.count - 1].total < result.all_flops);
-    for (size_t left = 0; left < result.count && result.count > 5; left++) {
+    CHECK(result.reached && result.count >= 6 && result.count < table.row_count);
+    CHECK(result.steps[result.count - 1].after.width <= 0.15 &&
+          result.steps[result.count - 1].total < result.all_flops);
+    for (size_t left = 0; left < result.count && result.count > 6; left++) {
       struct design_result design;
       bool keep[MOST] = {0};
       for (size_t i = 0; i < result.count; i++) keep[result.steps[i].row] = i != left;
       if (!design_of(&assumed, &table, keep, &design)) break;
-      CHECK(2 * 1.959963984540054 * se_in(&design, "alpha") / 0.34 > 0.3);
+      CHECK(2 * 1.959963984540054 * se_in(&design, "alpha") / 0.34 > 0.15);
       design_free(&design);
     }
   }
