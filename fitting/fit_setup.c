@@ -484,8 +484,10 @@ bool fit_setup(struct fit *fit, struct error *error) {
 }
 
 bool fit_is_small(const struct fit *fit) {
-  static const double limit = 1e6;
+  static const double limit = 1e6, dear_limit = 1e5;  // of laws that sum over schedules
   for (int s = 0; s < fit->stage_count; s++)
-    if ((double)fit->stages[s].row_count * fit->stages[s].row_cost * fit->stages[s].free_count > limit) return false;
+    if ((double)fit->stages[s].row_count * fit->stages[s].row_cost * fit->stages[s].free_count >
+        (fit->stages[s].row_cost > 1 ? dear_limit : limit))
+      return false;
   return true;
 }

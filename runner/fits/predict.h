@@ -8,7 +8,20 @@ struct predict_arguments {
   const char *table, *table_where, *formats, *cost;
   const char *part;  // of a law that is fitted by a column: the value whose fit answers; NULL: one fit of all rows
   double memory;     // bytes; NAN: not limited
-  bool overtraining, json;
+  struct option_list schedules;
+  const char *best_schedule;  // "STEPS:PEAK[:WARMUP]"
+  bool overtraining, json, csv;
+};
+
+// The schedule of least final loss, of a family that is searched; next to plain shapes of the same length and peak.
+struct predict_plain {
+  const char *shape;
+  double loss;
+};
+struct predict_best {
+  const char *text, *family;  // text: the schedule; NULL: none was asked for
+  double loss;                // at its end
+  struct predict_plain plain[4];
 };
 
 struct predict_point {
@@ -70,6 +83,7 @@ struct predict_report {
   const char *format_column;
   struct predict_point *points;
   size_t point_count;
+  struct predict_best best;
   struct prediction_score score;  // of the rows of --table whose outcome is known
   struct predict_allocation *allocations;
   size_t allocation_count;
@@ -92,4 +106,6 @@ void predict_free(struct predict_report *report);
 bool predict_parts(const char *source, const struct predict_arguments *arguments, const struct fit_options *options,
                    struct arena *arena, const char ***values, size_t *count, struct error *error);
 void predict_print(const struct predict_report *report, FILE *out);
+// The points along schedules as CSV: schedule, step, learning rate, loss and its intervals, how far outside.
+void predict_csv(const struct predict_report *report, FILE *out);
 void predict_json(const struct predict_report *report, struct json_writer *writer);
