@@ -10,6 +10,8 @@
 
 static const double knot_tolerance = 5e-4;  // of a schedule's highest rate
 
+static const double few_steps = 10;  // that a log may begin at without a word
+
 static const struct expression_node *find_sum(const struct expression_node *node) {
   if (expression_is_sum_over(node)) return node;
   for (int i = 0; i < node->count; i++) {
@@ -90,6 +92,7 @@ struct made {
   const char **name;
   size_t count;
   double worst;  // largest share that is left
+  double first;  // the latest of the runs' first logged steps
 };
 
 // The schedules of a table of logged rates, a run each.
@@ -115,6 +118,7 @@ static bool make_schedules(const struct table *source, const double *steps, cons
       rate[count++] = rates[row];
     }
     if (!count) continue;
+    made->first = fmax(made->first, at[0]);
     made->name[made->count] = arena_string(arena, run_name(source, run, order[from], number));
     made->text[made->count++] = rate_schedule_text(arena, at, rate, count, knot_tolerance, &left);
     made->worst = fmax(made->worst, left);
@@ -188,6 +192,12 @@ static bool complete(struct table *table, const char *schedule, const struct tab
                "schedules of %zu run%s are made of the learning rates in %s, linear between logged steps; with at most "
                "%d knots they are off by %s %% of the peak at most",
                made.count, made.count == 1 ? "" : "s", origin, RATE_KNOTS, number_digits(100 * made.worst, 2, percent));
+  if (fine && made.first > few_steps)
+    table_note(
+        table,
+        "learning rates up to step %.0f were not logged in every run and are taken for the first one that was: a "
+        "warm-up that is missing counts as if it had not been (--schedules gives it)",
+        made.first);
   arena_free(&arena);
   return fine;
 }
