@@ -228,7 +228,7 @@ double descend_nearby(struct workspace *workspace, double *x, const double *weig
       break;
     }
   }
-  return descend(workspace, x, weight, 100, tolerance);
+  return descend(workspace, x, weight, iterations, tolerance);
 }
 
 // Largest |gradient| / magnitude over the coordinates that are free to move. A coordinate whose whole gradient could

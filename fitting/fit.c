@@ -1,6 +1,7 @@
 // fit_run: from a law and a table to coefficients, intervals, residuals and warnings.
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fitting/fit_internal.h"
 
@@ -90,6 +91,8 @@ static const char *row_categories(struct fit *fit, size_t row) {
   for (int i = 0; i < fit->law->column_count; i++) {
     int column = table_find(fit->table, fit->law->columns[i]);
     struct value value = table_value(fit->table, (size_t)column, row);
+    const char *schedule, *step;
+    if (law_schedule(fit->law, &schedule, &step) && strcmp(schedule, fit->law->columns[i]) == 0) continue;
     if (value.kind == VALUE_TEXT) text_format(&text, "%s%s", text.length ? " / " : "", value.text);
   }
   const char *made = arena_string(&fit->result->arena, text_string(&text));

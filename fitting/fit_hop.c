@@ -73,7 +73,8 @@ void fit_hop(const struct fit *fit, struct arena *arena, struct fit_stage *stage
   size_t n = (size_t)stage->free_count;
   if (problem_is_one_solve(&stage->problem)) return;
   if (!(stage->objective > 1e-18 * (double)stage->row_count)) return;  // passes through its points
-  if ((double)stage->row_count * stage->row_cost * (double)(n + 4) > 1e6)
+  double most = stage->row_cost > 1 ? 1e5 : 1e6;
+  if ((double)stage->row_count * stage->row_cost * (double)(n + 4) > most)
     return;  // a large table has a smooth objective
   struct hopping hopping = {.fit = fit, .stage = stage, .spaces = spaces};
   double *factor = arena_array(arena, n * n + 1, sizeof *factor);

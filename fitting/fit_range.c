@@ -34,12 +34,43 @@ static bool is_of_categories(const struct fit *fit, int column) {
   return false;
 }
 
+// Schedules are no categories: a run's own is as a rule one that no other has.
+static bool is_schedule(const struct fit *fit, const char *name) {
+  const char *schedule, *step;
+  return law_schedule(fit->law, &schedule, &step) && strcmp(schedule, name) == 0;
+}
+
+// The highest rates of the fitted rows' schedules.
+static void find_peaks(struct fit *fit, const char *name, struct fit_range *ranges, size_t *count) {
+  struct arena *arena = &fit->result->arena;
+  const struct table_column *cells = &fit->table->columns[table_find(fit->table, name)];
+  struct fit_range range = {arena_format(arena, "%s%s", name, range_of_peak), INFINITY, -INFINITY};
+  for (int i = 0; i < cells->category_count; i++) {
+    bool fitted = false;
+    for (size_t row = 0; row < fit->table->row_count && !fitted; row++)
+      fitted = cells->codes[row] == i && takes_part(fit, (struct part){-1, NULL}, row);
+    struct arena scratch = {0};
+    struct rate_schedule schedule;
+    struct error error = {0};
+    if (fitted && rate_schedule_parse(&scratch, cells->categories[i], &schedule, &error)) {
+      range.low = fmin(range.low, schedule.peak);
+      range.high = fmax(range.high, schedule.peak);
+    }
+    arena_free(&scratch);
+  }
+  if (range.low <= range.high) ranges[(*count)++] = range;
+}
+
 static size_t find_ranges(struct fit *fit, struct part part, struct fit_range **ranges) {
   struct arena *arena = &fit->result->arena;
   size_t count = 0;
-  *ranges = arena_array(arena, (size_t)fit->law->column_count + 1, sizeof **ranges);
+  *ranges = arena_array(arena, (size_t)fit->law->column_count + 2, sizeof **ranges);
   for (int i = 0; i < fit->law->column_count; i++) {
     int column = table_find(fit->table, fit->law->columns[i]);
+    if (column >= 0 && is_schedule(fit, fit->law->columns[i])) {
+      if (part.column < 0) find_peaks(fit, fit->law->columns[i], *ranges, &count);
+      continue;
+    }
     if (column < 0 || is_of_categories(fit, column)) continue;
     struct fit_range range = {arena_string(arena, fit->law->columns[i]), INFINITY, -INFINITY};
     for (size_t row = 0; row < fit->table->row_count; row++) {
@@ -119,6 +150,7 @@ void fit_find_ranges(struct fit *fit) {
   ranges->column_count = find_ranges(fit, (struct part){-1, NULL}, &ranges->columns);
   for (int i = 0; i < law->column_count; i++) {
     int column = table_find(fit->table, law->columns[i]);
+    if (is_schedule(fit, law->columns[i])) continue;
     if (column >= 0 && is_of_categories(fit, column)) add_categories(fit, law->columns[i], column);
   }
   ranges->derived = arena_array(&fit->result->arena, (size_t)law->derived_count + 1, sizeof *ranges->derived);

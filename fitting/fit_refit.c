@@ -6,7 +6,7 @@
 #include "fitting/fit_internal.h"
 
 bool stage_is_dear(const struct fit_stage *stage) {
-  static const double limit = 2e4;
+  static const double limit = 2e3;
   return stage->row_cost > 1 && (double)stage->row_count * stage->row_cost > limit;
 }
 
@@ -66,10 +66,10 @@ double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_
   }
   workspace_use(workspace, problem);
   double best = INFINITY;
-  for (int k = 0; k <= stage->other_count; k++) {
+  bool dear = stage->linear_jacobian != NULL;
+  for (int k = 0; k <= (dear ? 0 : stage->other_count); k++) {
     memcpy(refit->x, k ? stage->others[k - 1] : stage->x, n * sizeof *refit->x);
-    bool dear = stage->linear_jacobian != NULL;
-    if (dear && !k) stage_linear_minimum(stage, problem, refit->weight, refit->x);
+    if (dear) stage_linear_minimum(stage, problem, refit->weight, refit->x);
     double value = dear ? descend_nearby(workspace, refit->x, refit->weight, 10, 1e-9)
                         : descend(workspace, refit->x, refit->weight, 100, 1e-8);
     if (!dear) value = polish(workspace, refit->x, refit->weight, 25).objective;

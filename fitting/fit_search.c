@@ -14,7 +14,7 @@ enum {
   PROMISING = 128,         // starts that are descended fully, at most
   CHEAP = 4000,            // rows times coefficients up to which all of them are followed to the end
 };
-static const double NEAR_LOWEST = 1e-2, FINE_LIMIT = 2e5;
+static const double NEAR_LOWEST = 1e-2, FINE_LIMIT = 2e5, DEAR_FINE_LIMIT = 2e4;
 
 // Rows, in the time that one of a law without sums takes.
 static double work_of(const struct fit_stage *stage) { return (double)stage->row_count * stage->row_cost; }
@@ -88,7 +88,8 @@ static double *start_point(const struct search *search, size_t place) {
 static void descend_one(void *context, size_t place, int thread) {
   struct search *search = context;
   workspace_use(search->spaces[thread], &search->stage->problem);
-  double reached = descend(search->spaces[thread], start_point(search, place), NULL, 200, 1e-9);
+  int iterations = search->stage->row_cost > 1 ? 60 : 200;
+  double reached = descend(search->spaces[thread], start_point(search, place), NULL, iterations, 1e-9);
   search->polished[place] = (struct polish_result){.objective = reached};
 }
 
@@ -119,7 +120,7 @@ static void descend_promising(struct search *search, size_t promising, int threa
   for (int pass = 0; pass < 2; pass++) {
     search->lowest = INFINITY;
     for (size_t i = 0; i < promising; i++) search->lowest = fmin(search->lowest, search->polished[i].objective);
-    if (pass && work_of(stage) * search->free_count > FINE_LIMIT) return;
+    if (pass && work_of(stage) * search->free_count > (stage->row_cost > 1 ? DEAR_FINE_LIMIT : FINE_LIMIT)) return;
     threads_each(promising, threads, pass ? settle_one : polish_one, search);
   }
 }
@@ -253,7 +254,9 @@ static void leave_agreeing(struct search *search, const double *from) {
 static void settle_best(struct search *search) {
   struct fit_stage *stage = search->stage;
   bool valley = stage->agreeing <= 1 && stage->elsewhere > 0;
-  if ((stage->stationary && !valley) || work_of(stage) * search->free_count > FINE_LIMIT) return;
+  if ((stage->stationary && !valley) ||
+      work_of(stage) * search->free_count > (stage->row_cost > 1 ? DEAR_FINE_LIMIT : FINE_LIMIT))
+    return;
   size_t n = (size_t)search->free_count;
   double *x = arena_array(&search->fit->arena, n + 1, sizeof *x), before = stage->objective;
   memcpy(x, stage->x, n * sizeof *x);
@@ -282,7 +285,7 @@ static void second_opinion(struct search *search, const double *screened) {
   stage->trust_region_objective = stage->bfgs_objective = NAN;
   if (stage->problem.penalty) return;  // GSL's least squares know no priors
   if (problem_is_one_solve(&stage->problem) && problem_has_many_linear(&stage->problem)) return;  // no opinion matters
-  if (work_of(stage) * (double)n > (stage->row_cost > 1 ? 5e5 : 2e6)) return;  // GSL holds the whole Jacobian
+  if (work_of(stage) * (double)n > (stage->row_cost > 1 ? 1e5 : 2e6)) return;  // GSL holds the whole Jacobian
   struct workspace *workspace = search->spaces[0];
   workspace_use(workspace, &stage->problem);
   double *x = arena_array(&search->fit->arena, n + 1, sizeof *x);

@@ -110,6 +110,12 @@ static bool select_rows(struct fit *fit, struct error *error) {
     struct error inner = {0};
     unknown_column(table, fit->law->columns[i],
                    arena_format(&fit->arena, "the law %s needs the column, but there is", fit->law->name), &inner);
+    const char *schedule, *step;
+    if (law_schedule(fit->law, &schedule, &step) && table_find(table, schedule) < 0)
+      return error_set(error, EXIT_USAGE_ERROR,
+                       "%s: the law %s is of points along loss curves, with the schedule of each run's learning rate "
+                       "(of the runs of a spec: --curves eval or --curves train)",
+                       table->source, fit->law->name);
     return error_set(error, EXIT_USAGE_ERROR, "%s (--map %s=COLUMN gives it another)", inner.text,
                      fit->law->columns[i]);
   }
@@ -484,8 +490,10 @@ bool fit_setup(struct fit *fit, struct error *error) {
 }
 
 bool fit_is_small(const struct fit *fit) {
-  static const double limit = 1e6;
+  static const double limit = 1e6, dear_limit = 1e5;  // of laws that sum over schedules
   for (int s = 0; s < fit->stage_count; s++)
-    if ((double)fit->stages[s].row_count * fit->stages[s].row_cost * fit->stages[s].free_count > limit) return false;
+    if ((double)fit->stages[s].row_count * fit->stages[s].row_cost * fit->stages[s].free_count >
+        (fit->stages[s].row_cost > 1 ? dear_limit : limit))
+      return false;
   return true;
 }

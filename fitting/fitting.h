@@ -13,6 +13,7 @@
 // arena and is released by its own _free; a result points into neither the table nor the law.
 #pragma once
 #include "fitting/compare.h"
+#include "fitting/curves.h"
 #include "fitting/design.h"
 #include "fitting/design_next.h"
 #include "fitting/export.h"

@@ -6,6 +6,8 @@
 
 #include "fitting/table_internal.h"
 
+const char range_of_peak[] = ".peak";
+
 double range_factor(double value, double low, double high) {
   static const double rounding = 1e-9;
   double slack = rounding * fmax(fabs(low), fabs(high));
@@ -53,18 +55,32 @@ static void add_outside(struct finding *finding, struct outside outside) {
   finding->found[finding->count++] = outside;
 }
 
+// The number that a range is of; NAN where the inputs do not have it.
+static double number_of(const struct law_input *inputs, size_t count, const char *column) {
+  const struct value *value = input_of(inputs, count, column);
+  if (value) return value->kind == VALUE_NUMBER ? value->number : NAN;
+  if (!ends_with(column, range_of_peak)) return NAN;
+  struct arena arena = {0};
+  struct error error = {0};
+  struct rate_schedule schedule;
+  value = input_of(inputs, count, arena_copy(&arena, column, strlen(column) - strlen(range_of_peak)));
+  bool fine = value && value->kind == VALUE_TEXT && rate_schedule_parse(&arena, value->text, &schedule, &error);
+  arena_free(&arena);
+  return fine ? schedule.peak : NAN;
+}
+
 static void add_ranges(struct finding *finding, const struct fit_range *ranges, size_t count, const char *of,
                        const char *category) {
   for (size_t i = 0; i < count; i++) {
     const struct fit_range *range = &ranges[i];
-    const struct value *value = input_of(finding->inputs, finding->input_count, range->column);
-    if (!value || value->kind != VALUE_NUMBER) continue;
-    double factor = range_factor(value->number, range->low, range->high);
+    double number = number_of(finding->inputs, finding->input_count, range->column);
+    if (isnan(number)) continue;
+    double factor = range_factor(number, range->low, range->high);
     if (factor > 1)
       add_outside(finding, (struct outside){.column = range->column,
                                             .of = of,
                                             .category = category,
-                                            .value = value->number,
+                                            .value = number,
                                             .low = range->low,
                                             .high = range->high,
                                             .factor = factor});

@@ -40,6 +40,9 @@ struct outside {
   double factor;              // how many times outside, above 1; infinite for a text
 };
 
+// Behind the name of a column of schedules: the range of their highest learning rates.
+extern const char range_of_peak[];
+
 // How many times outside: value / high or low / value, 1 within the range (to rounding). Where signs allow no ratio,
 // 1 + the distance from the range over its width.
 double range_factor(double value, double low, double high);

@@ -167,7 +167,7 @@ static void fit(struct fit_command *arguments, const char *source, struct comman
   if (error->code || !fit_arguments_read("fit", &arguments->fit, &line->arena, &options, error) ||
       !source_find(source, &is_spec, error))
     return;
-  bool kept = is_spec && !arguments->fit.pools.count && !arguments->export;
+  bool kept = is_spec && !arguments->fit.pools.count && !arguments->export && !arguments->fit.curves;
   if (arguments->as && !kept)
     error_set(error, EXIT_USAGE_ERROR, "fit: --as keeps a fit of a spec's runs, without --pool and --export");
   else if (!kept)

@@ -7,7 +7,13 @@
 #include "runner/commands.h"
 
 static bool check(const struct predict_arguments *a, struct error *error) {
-  if (!a->at.count && !a->budgets.count && !a->table && isnan(a->memory) && isnan(a->inference_tokens))
+  bool along = a->schedules.count || a->best_schedule;
+  if (a->csv && (!along || a->json))
+    return error_set(error, EXIT_USAGE_ERROR, "predict: --csv is for --schedule and --best-schedule, without --json");
+  if (along && (a->budgets.count || a->formats || !isnan(a->memory) || !isnan(a->inference_tokens)))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "predict: --schedule goes without --budget, --formats, --memory and --inference-tokens");
+  if (!along && !a->at.count && !a->budgets.count && !a->table && isnan(a->memory) && isnan(a->inference_tokens))
     return error_set(error, EXIT_USAGE_ERROR,
                      "predict: say what to predict: --at N=1e9,D=2e10, --table POINTS.csv, --budget 1e21 or --memory "
                      "2e9 --at D=1e11");
@@ -25,6 +31,8 @@ static bool answer_one(const struct predict_arguments *arguments, const char *so
   bool fine = predict(&report, source, arguments, options, error);
   if (fine && writer)
     predict_json(&report, writer);
+  else if (fine && arguments->csv)
+    predict_csv(&report, stdout);
   else if (fine)
     predict_print(&report, stdout);
   predict_free(&report);
@@ -62,12 +70,17 @@ void command_predict(struct command_line *line) {
                                 .money = NAN,
                                 .flops_per_second = NAN,
                                 .price_per_hour = NAN};
-  struct option options[FIT_ARGUMENT_OPTIONS + 24] = {
+  struct option options[FIT_ARGUMENT_OPTIONS + 28] = {
       {"at", 'a', OPTION_LIST, &a.at, "POINTS", "N=1e9,D=2e10,format=w4a4; ranges N=1e8..1e10:5log, lists D=1e9|1e10"},
       {"table", 't', OPTION_TEXT, &a.table, "FILE",
        "points from a CSV file, a row each; where it has the outcome, errors too"},
       {"table-where", 0, OPTION_TEXT, &a.table_where, "EXPR", "of --table, these rows: \"N > 1e9\""},
       {"budget", 'c', OPTION_LIST, &a.budgets, "FLOPS", "the best N and D for this compute: 1e21, C=1e20..1e22:3log"},
+      {"schedule", 0, OPTION_LIST, &a.schedules, "KNOTS",
+       "with a law of loss curves: the curve of a schedule, 0:0,100:3e-4,10000:3e-5 (may be given several times)"},
+      {"best-schedule", 0, OPTION_TEXT, &a.best_schedule, "STEPS:PEAK[:WARMUP]",
+       "the decay of least final loss among those that fall from PEAK over STEPS"},
+      {"csv", 0, OPTION_FLAG, &a.csv, NULL, "the curves as CSV on standard output"},
       {"overtraining", 0, OPTION_FLAG, &a.overtraining, NULL,
        "for points: their cost next to the compute-optimal run's"},
       {"formats", 'f', OPTION_TEXT, &a.formats, "LIST",
@@ -88,12 +101,12 @@ void command_predict(struct command_line *line) {
        (const char *const[]){"6nd", "counted", NULL}},
       {"law", 'l', OPTION_TEXT, &a.fit.entry.law, "NAME",
        "the law to fit (default: the entry's; chinchilla on a table)"}};
-  size_t count = 17;
+  size_t count = 20;
   count += fit_arguments_options(&a.fit, OF_PREDICT, options + count);
   const struct option own[] = {{"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"}, {0}};
   memcpy(options + count, own, sizeof own);
   const struct command_usage usage = {
-      "isoloss predict SPEC.yaml[:ENTRY]|TABLE.csv|IMPORT [--at POINTS] [--budget FLOPS] [options]\n"
+      "isoloss predict SPEC.yaml[:ENTRY]|TABLE.csv|IMPORT [--at POINTS] [--budget FLOPS] [--schedule KNOTS] [options]\n"
       "       isoloss predict --law NAME --fix A=406.4 --fix ... [--at POINTS] [--budget FLOPS]",
       "The law is fitted as isoloss fit does it; the intervals come from its resamples. Two are given: the law's own (how well\n"
       "it is known) and that of a new run, which scatters about the law as the fitted rows do. What lies outside the fitted\n"

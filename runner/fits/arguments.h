@@ -15,13 +15,15 @@ struct fit_arguments {
   int64_t seed, threads, starts;
   double confidence;
   struct option_list fixes, frees, baselines, pools;
-  struct spec_choices choices;  // of a spec
+  struct spec_choices choices;     // of a spec
+  const char *schedules, *curves;  // of laws of loss curves
+  int64_t points;                  // of each run, at most; 0: RUN_POINTS
   bool profile_all, keep_duplicates;
   const struct option_given *given;  // the options as they were given; NULL: the caller has none
   size_t given_count;
 };
 
-enum { FIT_ARGUMENT_OPTIONS = 48 };  // room that fit_arguments_options needs
+enum { FIT_ARGUMENT_OPTIONS = 56 };  // room that fit_arguments_options needs
 // Makes the arguments say nothing and writes the options of a command into `options`, targets in `arguments`; returns
 // how many. The caller adds its own and the end.
 size_t fit_arguments_options(struct fit_arguments *arguments, enum entry_command command, struct option *options);

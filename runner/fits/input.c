@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/fits/curves.h"
 #include "runner/fits/import.h"
 #include "runner/fits/made.h"
 
@@ -138,8 +139,16 @@ static bool read_runs(struct fit_input *input, const struct law *laws, size_t la
     return error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", input->spec.call);
   struct store *store = store_open_home(STORE_KEEP, error);  // errors of formats not measured yet are kept
   const char *where = input->arguments->pools.count ? NULL : input->arguments->entry.where.text;
-  bool fine = store && standing_find(&input->spec, store, &input->arena, &input->standing, error) &&
-              fit_entry_table(&input->spec, input->entry, laws, law_count, where, store, table, &input->notes, error);
+  bool fine = store && standing_find(&input->spec, store, &input->arena, &input->standing, error);
+  if (fine && input->arguments->curves) {
+    fine = curves_of_runs(&input->spec, store, input->arguments->curves, table, error);
+    static const char *const cells[] = {"run", "step", "loss"};
+    input->notes.rows_read = table->row_count;
+    input->notes.digest = table_digest_of(table, cells, sizeof cells / sizeof *cells);
+  } else {
+    fine =
+        fine && fit_entry_table(&input->spec, input->entry, laws, law_count, where, store, table, &input->notes, error);
+  }
   store_close(store);
   if (fine)
     add_data(input, (struct fit_data){arena_format(&input->arena, "runs of %s", input->spec.name),
@@ -236,8 +245,8 @@ bool fit_input_read(struct fit_input *input, const struct law *laws, size_t law_
   bool fine = input->has_spec ? read_runs(input, laws, law_count, &input->table, error)
                               : read_plain(input, input->name, &input->table, error) &&
                                     note_table(input, input->name, &input->table, error);
-  fine = fine && pool_tables(input, error);
-  if (!fine || (input->has_spec && !input->arguments->pools.count)) return fine;
+  fine = fine && pool_tables(input, error) && curves_prepare(input, laws, law_count, error);
+  if (!fine || (input->has_spec && !input->arguments->pools.count && !input->curve_law)) return fine;
   for (size_t l = 0; l < law_count; l++)
     if (!table_fits_law(&input->table, &laws[l], error)) return false;
   drop_duplicates(input, laws, law_count);
@@ -250,6 +259,7 @@ bool fit_input_read(struct fit_input *input, const struct law *laws, size_t law_
 void fit_input_tell(const struct fit_input *input, struct fit_result *result) {
   for (size_t i = 0; i < input->notes.warning_count; i++) fit_result_warn(result, "%s", input->notes.warnings[i]);
   result->duplicates = input->notes.duplicates;
+  curves_tell(input, result);
   warn_of_mixture(&input->table, result);
   if (input->has_spec) standing_tell(&input->spec, &input->standing, result);
   const struct fit_source made = {input->source, input->arguments, input->entry, input->data, input->data_count};
@@ -258,6 +268,7 @@ void fit_input_tell(const struct fit_input *input, struct fit_result *result) {
 
 void fit_input_free(struct fit_input *input) {
   table_free(&input->table);
+  table_free(&input->left_out);
   if (input->has_spec) spec_free(&input->spec);
   arena_free(&input->arena);
 }

@@ -15,7 +15,9 @@ struct fit_input {
   struct fit_options options;
   struct table table;
   struct fit_notes notes;
-  bool runs;  // the table's rows are runs of the store, with costs counted per operation
+  struct table left_out;        // points of curves that are not fitted (runner/fits/curves.h)
+  const struct law *curve_law;  // of the caller's laws, the one that sums over schedules; NULL: none does
+  bool runs;                    // the table's rows are runs of the store, with costs counted per operation
   // of a spec
   bool has_spec;
   struct spec spec;

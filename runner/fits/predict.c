@@ -182,13 +182,17 @@ static bool read_at(struct predict_report *report, const struct predict_argument
 }
 
 static bool answer(struct predict_report *report, const struct predict_arguments *arguments, struct error *error) {
-  struct table points = {0}, budgets = {0}, file = {0};
+  struct table points = {0}, budgets = {0}, file = {0}, curves = {0};
   bool contest = arguments->formats || !isnan(arguments->memory);
   bool fine = read_at(report, arguments, &points, &file, error);
   predict_keep_part(report, &points);
   predict_keep_part(report, &file);
   fine = fine && predict_check_questions(report, &points, error) && read_budgets(report, arguments, &budgets, error);
-  if (fine && !isnan(arguments->inference_tokens))
+  bool along = arguments->schedules.count || arguments->best_schedule;
+  fine = fine && predict_schedules(report, arguments, &points, &curves, error);
+  if (fine && along)
+    fine = add_points(report, arguments, &curves, true, error);
+  else if (fine && !isnan(arguments->inference_tokens))
     fine = predict_serving(report, arguments, &budgets, &points, error);
   else if (fine && contest)
     fine = predict_formats(report, arguments, &budgets, &points, error);
@@ -200,6 +204,7 @@ static bool answer(struct predict_report *report, const struct predict_arguments
   if (fine && arguments->table) predict_score(report, &file, first);
   table_free(&points);
   table_free(&budgets);
+  table_free(&curves);
   table_free(&file);
   return fine;
 }

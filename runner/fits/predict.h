@@ -12,7 +12,20 @@ struct predict_arguments {
   // that all may cost, instead of a budget; NAN: not said. FLOPs a second of the machine that is paid by the hour.
   double inference_tokens, loss, money, flops_per_second, price_per_hour;
   struct option_list serving_speeds;  // FORMAT=X, FORMAT=XFLOP/s, FORMAT=Xtokens/s@N; without FORMAT= of all
-  bool overtraining, json;
+  struct option_list schedules;
+  const char *best_schedule;  // "STEPS:PEAK[:WARMUP]"
+  bool overtraining, json, csv;
+};
+
+// The schedule of least final loss, of a family that is searched; next to plain shapes of the same length and peak.
+struct predict_plain {
+  const char *shape;
+  double loss;
+};
+struct predict_best {
+  const char *text, *family;  // text: the schedule; NULL: none was asked for
+  double loss;                // at its end
+  struct predict_plain plain[4];
 };
 
 struct predict_point {
@@ -98,6 +111,7 @@ struct predict_report {
   const char *format_column;
   struct predict_point *points;
   size_t point_count;
+  struct predict_best best;
   struct prediction_score score;  // of the rows of --table whose outcome is known
   struct predict_allocation *allocations;
   size_t allocation_count;
@@ -125,4 +139,6 @@ bool predict_parts(const char *source, const struct predict_arguments *arguments
 // Whether the options of serving go together.
 bool predict_serving_check(const struct predict_arguments *arguments, struct error *error);
 void predict_print(const struct predict_report *report, FILE *out);
+// The points along schedules as CSV: schedule, step, learning rate, loss and its intervals, how far outside.
+void predict_csv(const struct predict_report *report, FILE *out);
 void predict_json(const struct predict_report *report, struct json_writer *writer);

@@ -17,6 +17,9 @@ bool predict_check_answers(const struct predict_report *report, struct error *er
 // Fills the contests: --formats with --budget, --memory or --at.
 bool predict_formats(struct predict_report *report, const struct predict_arguments *arguments,
                      const struct table *budgets, const struct table *points, struct error *error);
+// The points along --schedule and the best schedule as a table, with the other columns of --at; empty without.
+bool predict_schedules(struct predict_report *report, const struct predict_arguments *arguments,
+                       const struct table *contexts, struct table *table, struct error *error);
 // Whether bits or an error of a format is what the column holds.
 bool number_of_format(const char *column);
 bool input_given(const struct law_input *inputs, size_t count, const char *name, double *number);

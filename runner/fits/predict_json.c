@@ -122,6 +122,18 @@ static void put_observed(struct json_writer *writer, const struct predict_point 
 }
 
 static void put_points(const struct predict_report *report, struct json_writer *writer) {
+  if (report->best.text) {
+    json_key(writer, "best_schedule");
+    json_object_begin(writer);
+    json_key_string(writer, "schedule", report->best.text);
+    json_key_number(writer, "final", report->best.loss);
+    json_key_string(writer, "searched", report->best.family);
+    json_key(writer, "plain");
+    json_object_begin(writer);
+    for (int i = 0; i < 4; i++) json_key_number(writer, report->best.plain[i].shape, report->best.plain[i].loss);
+    json_object_end(writer);
+    json_object_end(writer);
+  }
   json_key(writer, "points");
   json_array_begin(writer);
   for (size_t i = 0; i < report->point_count; i++) {

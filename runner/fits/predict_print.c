@@ -34,9 +34,10 @@ static const char *inputs_text(struct arena *arena, const struct law *law, const
   const char *text = "";
   for (size_t i = 0; i < count; i++) {
     if (law && !law_reads(law, inputs[i].name)) continue;
-    text = arena_format(
-        arena, "%s%s%s = %s", text, *text ? ", " : "", inputs[i].name,
-        inputs[i].value.kind == VALUE_TEXT ? inputs[i].value.text : number(arena, inputs[i].value.number, 6));
+    char clipped[72];
+    text = arena_format(arena, "%s%s%s = %s", text, *text ? ", " : "", inputs[i].name,
+                        inputs[i].value.kind == VALUE_TEXT ? text_clipped(inputs[i].value.text, clipped)
+                                                           : number(arena, inputs[i].value.number, 6));
   }
   return text;
 }
@@ -150,6 +151,17 @@ static void print_points(const struct predict_report *report, struct arena *aren
   if (!score) return;
   fprintf(out, "\n");
   print_filled(out, score, fprintf(out, "  "), 2);
+}
+
+static void print_best(const struct predict_report *report, struct arena *arena, FILE *out) {
+  const struct predict_best *best = &report->best;
+  fprintf(out, "\n  least final %s %s, of the law as fitted:\n    --schedule %s\n  ", report->law->target,
+          number(arena, best->loss, 6), best->text);
+  const char *words = arena_format(arena, "searched: %s. At the same length and peak:", best->family);
+  for (int i = 0; i < 4; i++)
+    words = arena_format(arena, "%s %s %s%s", words, best->plain[i].shape, number(arena, best->plain[i].loss, 6),
+                         i < 3 ? "," : "");
+  print_filled(out, words, 2, 2);
 }
 
 static void print_cost(const struct predict_report *report, FILE *out) {
@@ -296,6 +308,7 @@ static void print_contests(const struct predict_report *report, struct arena *ar
 void predict_print(const struct predict_report *report, FILE *out) {
   struct arena arena = {0};
   print_head(report, out);
+  if (report->best.text) print_best(report, &arena, out);
   if (report->point_count) print_points(report, &arena, out);
   if (report->allocation_count) print_allocations(report, &arena, out);
   if (report->contest_count) print_contests(report, &arena, out);
