@@ -56,6 +56,7 @@ struct rows {
   const struct design_spec *spec;
   struct arena *arena;
   struct known_run *known;     // [plan.count], by id
+  const char **id;             // [plan.count]
   size_t *parent;              // [plan.count]
   double *flops;               // [plan.count]: of trainings
   size_t *begin, *part, room;  // see struct design_costs
@@ -65,6 +66,7 @@ struct rows {
 static void know_runs(struct rows *rows) {
   const struct plan *plan = &rows->spec->selection.plan;
   rows->known = arena_array(rows->arena, plan->count + 1, sizeof *rows->known);
+  rows->id = arena_array(rows->arena, plan->count + 1, sizeof *rows->id);
   rows->parent = arena_array(rows->arena, plan->count + 1, sizeof *rows->parent);
   rows->flops = arena_array(rows->arena, plan->count + 1, sizeof *rows->flops);
   rows->paid = arena_array(rows->arena, plan->count + 1, sizeof *rows->paid);
@@ -73,6 +75,7 @@ static void know_runs(struct rows *rows) {
     plan_run(plan, i, &run);
     memcpy(rows->known[i].id, run.id, sizeof rows->known[i].id);
     rows->known[i].number = i;
+    rows->id[i] = arena_string(rows->arena, run.id);
     rows->parent[i] = run.parent;
     rows->flops[i] = run.stage || !isfinite(run.quantities.flops) ? 0 : run.quantities.flops;
     rows->paid[i] = rows->spec->states[i] == RUN_DONE;
@@ -138,7 +141,10 @@ static bool read_rows(struct rows *rows, const struct spec_fit *entry, const cha
       present[row] &= state == RUN_DONE;
       candidate[row] &= state != RUN_DIVERGED;
       if (state != RUN_DONE) text_format(&names, "%s%s", names.length ? " " : "", members.row_names[m]);
-      while (rows->parent[root] != SIZE_MAX) root = rows->parent[root];
+      while (rows->parent[root] != SIZE_MAX) {  // a stage needs the runs before it
+        root = rows->parent[root];
+        if (!rows->paid[root]) text_format(&names, "%s%s", names.length ? " " : "", rows->id[root]);
+      }
       rows->part = arena_grow(rows->arena, rows->part, used, used + 1, sizeof *rows->part);
       rows->part[used++] = root;
     }
@@ -267,12 +273,31 @@ static const char *target_words(struct next_runs *next, const struct law *law, c
                       number_human(number_at(table, "tokens", at), d), *what ? ", " : "", what);
 }
 
+// The ids of a row that no step before it has listed.
+static const char *new_ids(const struct rows *rows, const char *ids, bool *listed) {
+  struct text text = {0};
+  for (size_t length; *ids; ids += length + (ids[length] == ' ')) {
+    char id[40];
+    length = strcspn(ids, " ");
+    snprintf(id, sizeof id, "%.*s", (int)length, ids);
+    size_t number = find_run(rows, id);
+    if (number == SIZE_MAX || listed[number]) continue;
+    listed[number] = true;
+    text_format(&text, "%s%s", text.length ? " " : "", id);
+  }
+  const char *made = arena_string(rows->arena, text_string(&text));
+  text_free(&text);
+  return made;
+}
+
 static void fill_runs(struct next_runs *next, const struct law *law, const struct table *table, size_t own,
-                      const char *const *ids) {
+                      const struct rows *rows, const char *const *ids) {
+  bool *listed = arena_array(&next->arena, rows->spec->selection.plan.count + 1, sizeof *listed);
   next->runs = arena_array(&next->arena, next->result.count + 1, sizeof *next->runs);
   for (size_t i = 0; i < next->result.count; i++) {
     size_t row = next->result.steps[i].row;
-    next->runs[i] = (struct next_run){.ids = row < own ? ids[row] : NULL,
+    next->runs[i] = (struct next_run){.name = row < own ? ids[row] : NULL,
+                                      .ids = row < own ? new_ids(rows, ids[row], listed) : NULL,
                                       .what = categories_of(law, table, row, &next->arena),
                                       .parameters = number_at(table, law_size_column(law), row),
                                       .tokens = number_at(table, "tokens", row)};
@@ -349,7 +374,7 @@ bool next_runs_make(struct next_runs *next, const struct next_request *request, 
                : isnan(next->until) ? 20
                                     : 0};
   if (!design_next(law, table, fit, options, &wanted, &next->result, error)) return false;
-  fill_runs(next, law, table, own, ids);
+  fill_runs(next, law, table, own, &rows, ids);
   return true;
 }
 

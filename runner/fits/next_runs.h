@@ -11,7 +11,9 @@ struct next_request {
 };
 
 struct next_run {
-  const char *ids;   // of the run, or of the runs that the row stands for, joined by blanks; NULL: of a point
+  const char *name;  // begins with the id of the row's first run; NULL: a point
+  const char *ids;  // of the runs that it stands for and of those before them, joined by blanks, without those that are
+                    // done or listed before; NULL: a point
   const char *what;  // the categories of the law's columns: "w4a4"
   double parameters, tokens;
 };

@@ -51,7 +51,7 @@ static void add_standing(const struct next_runs *next, const struct design_stand
 }
 
 static size_t runs_of(const struct next_run *run) {
-  size_t count = 1;
+  size_t count = !run->ids || *run->ids;
   for (const char *at = run->ids; at && *at; at++) count += *at == ' ';
   return count;
 }
@@ -62,7 +62,10 @@ static void add_row(const struct next_runs *next, size_t i, struct arena *arena,
   char n[32], d[32], c[32], total[32];
   size_t runs = run->ids ? runs_of(run) : 0;
   text_table_cell(table, "%zu%s", i + 1, step->prior ? "*" : "");
-  text_table_cell(table, runs > 1 ? "%.8s and %zu more" : "%.8s", runs ? run->ids : "point", runs - 1);
+  if (runs > 1)
+    text_table_cell(table, "%.8s and %zu more", run->name, runs - 1);
+  else
+    text_table_cell(table, "%.8s", run->name ? run->name : "point");
   text_table_cell(table, "%s", number_human(run->parameters, n));
   text_table_cell(table, "%s", number_human(run->tokens, d));
   text_table_cell(table, "%s", run->what);
