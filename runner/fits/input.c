@@ -133,6 +133,16 @@ static bool note_table(struct fit_input *input, const char *source, const struct
   return true;
 }
 
+// The file of schedules is of the data too.
+static bool note_schedules(struct fit_input *input, struct error *error) {
+  const char *path = input->arguments->schedules;
+  struct digest digest;
+  if (!path) return true;
+  if (!digest_file(path, &digest, error)) return false;
+  add_data(input, (struct fit_data){arena_string(&input->arena, path), arena_string(&input->arena, digest.hex), 0});
+  return true;
+}
+
 static bool read_runs(struct fit_input *input, const struct law *laws, size_t law_count, struct table *table,
                       struct error *error) {
   if (!store_exists_home())
@@ -245,7 +255,8 @@ bool fit_input_read(struct fit_input *input, const struct law *laws, size_t law_
   bool fine = input->has_spec ? read_runs(input, laws, law_count, &input->table, error)
                               : read_plain(input, input->name, &input->table, error) &&
                                     note_table(input, input->name, &input->table, error);
-  fine = fine && pool_tables(input, error) && curves_prepare(input, laws, law_count, error);
+  fine = fine && pool_tables(input, error) && curves_prepare(input, laws, law_count, error) &&
+         note_schedules(input, error);
   if (!fine || (input->has_spec && !input->arguments->pools.count && !input->curve_law)) return fine;
   for (size_t l = 0; l < law_count; l++)
     if (!table_fits_law(&input->table, &laws[l], error)) return false;

@@ -100,6 +100,20 @@ def schedules_of_every_kind():
 
 
 @case
+def made_again_and_exported():
+    document = fitted('points.csv', '--schedules', path_of('rates.csv'))
+    write('fit.json', json.dumps([document]))
+    code, out, err = run('fit', '--again', path_of('fit.json'))
+    check(code == 0 and json.loads(out)[0]['parameters'] == document['parameters'], 'again: %d %s' % (code, err))
+    write('rates.csv', open(path_of('rates.csv')).read().replace('wsd,1,', 'wsd,2,'))
+    code, out, err = run('fit', '--again', path_of('fit.json'))
+    check(code == 3 and 'rates.csv has changed' in err, 'other schedules: %d %s' % (code, err))
+    write_tables()
+    code, out, err = run('fit', path_of('texts.csv'), '--law', 'annealing', '--bootstrap', '0', '--export', 'latex')
+    check(code == 0 and '\\sum_{k \\leq' in out and '\\mathrm{drop}_{k}' in out, 'latex: %s %s' % (out[:400], err))
+
+
+@case
 def a_curve_before_it_is_trained():
     wanted = curve(KNOTS['wsd'])
     code, out, err = run('predict', path_of('texts.csv'), '--law', 'annealing', '--where', 'run != "wsd"',
