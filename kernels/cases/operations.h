@@ -4,5 +4,6 @@
 
 extern const struct operation operation_linear, operation_norm, operation_qkv, operation_attention,
     operation_cached_attention, operation_swiglu, operation_head, operation_embedding, operation_optimizer,
-    operation_momentum, operation_orthogonal, operation_dct, operation_fast_dct, operation_matrices, operation_directions,
-    operation_convert, operation_fill, operation_weight_format, operation_activation_format, operation_pruning;
+    operation_momentum, operation_orthogonal, operation_dct, operation_fast_dct, operation_matrices,
+    operation_directions, operation_convert, operation_fill, operation_weight_format, operation_activation_format,
+    operation_pruning;
