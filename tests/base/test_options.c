@@ -82,17 +82,6 @@ static void refused(struct given *given, const char *words) {
   arena_free(&given->arena);
 }
 
-// The last of two texts would win without a word; the same one twice is one.
-static void one_text(void) {
-  struct given given;
-  PARSE(given, "--text", "a", "-tb");
-  refused(&given, "--text is given twice, as 'a' and as 'b', and takes one; leave one out");
-  PARSE(given, "-t", "a", "--text=a", "--integer=1", "--integer=2");
-  CHECK(given.fine);
-  CHECK_TEXT(given.text, "a");
-  arena_free(&given.arena);
-}
-
 static void mistakes_are_refused(void) {
   struct given given;
   PARSE(given, "--integre=3");
@@ -123,7 +112,6 @@ int main(void) {
   RUN(values_come_in_every_form);
   RUN(lists_keep_their_order);
   RUN(help_comes_first);
-  RUN(one_text);
   RUN(mistakes_are_refused);
   return check_end();
 }
