@@ -91,7 +91,7 @@ def schedules_of_every_kind():
         said = ' '.join(fit['warnings'])
         check('at most 100 of each of the 5 runs' in said and 'every step by itself' in said and 'left out by' in said,
               'what was made smaller is said: %s' % said)
-    fit = fitted('logged.csv', '--where', 'run != "wsd" and step >= 120', '--points', '50')
+    fit = fitted('logged.csv', '--where', 'run != "wsd" and step >= 120', '--curve-points', '50')
     late = fitted('logged.csv', '--where', 'run != "wsd" and step >= 120', '--map', 'lr=(step < 50 ? 0 / 0 : lr)')
     check('up to step 50' in ' '.join(late['warnings']), 'rates that were not logged: %r' % late['warnings'])
     check(fit['rows'] == 200, 'points: %r' % fit['rows'])
@@ -160,8 +160,8 @@ def mistakes():
             (('fit', path_of('short.csv'), '--law', 'annealing'), 'beyond the schedule, which has 1500 steps'),
             (('fit', path_of('points.csv'), '--law', 'annealing'), '--schedules FILE'),
             (('fit', path_of('points.csv'), '--law', 'annealing', '--schedules', path_of('points.csv')), 'run and schedule'),
-            (('fit', path_of('texts.csv'), '--law', 'annealing', '--points', '1'), '--points takes 2 or more'),
-            (('fit', path_of('texts.csv'), '--law', 'chinchilla', '--points', '5'), 'chinchilla has none'),
+            (('fit', path_of('texts.csv'), '--law', 'annealing', '--curve-points', '1'), '--curve-points takes 2 or more'),
+            (('fit', path_of('texts.csv'), '--law', 'chinchilla', '--curve-points', '5'), 'chinchilla has none'),
             (('fit', path_of('texts.csv'), '--law', 'annealing', '--export', 'c'), 'cannot be exported'),
             (('predict', path_of('texts.csv'), '--law', 'annealing', '--schedule', '0:0,5'), 'STEP:RATE'),
             (('predict', path_of('texts.csv'), '--law', 'annealing', '--best-schedule', '100'), 'STEPS:PEAK'),
