@@ -193,6 +193,13 @@ def curves_of_runs():
     fit = json.loads(out)[0]
     check(fit['grouped_by'] in ('run', 'id') and fit['rows'] > 80, '%r rows by %r' % (fit['rows'], fit['grouped_by']))
     check('made of the learning rates in the log of training' in ' '.join(fit['warnings']), repr(fit['warnings']))
+    code, out, err = run('fit', path_of('curves.yaml'), '--curves', 'eval', '--law', 'annealing', '--bootstrap', '0',
+                         '--where', 'train.lr < 5e-3', '--json')
+    check(code == 0 and 20 < json.loads(out)[0]['rows'] < fit['rows'], 'evaluations: %d %s' % (code, err))
+    code, out, err = run('predict', path_of('curves.yaml'), '--curves', 'train', '--law', 'annealing', '--bootstrap', '20',
+                         '--schedule', '0:0,5:3e-3,40:3e-3,60:0', '--csv')
+    rows = list(csv.DictReader(io.StringIO(out)))
+    check(code == 0 and rows and 0 < float(rows[-1]['loss']) < 10, 'predicted: %d %s' % (code, err))
     code, out, err = run('fit', path_of('curves.yaml'), '--law', 'annealing')
     check(code == 2 and '--curves' in err, 'without --curves: %d %s' % (code, err))
 
