@@ -181,7 +181,6 @@ static bool sum_pieces(const struct evaluation *run, const struct expression_nod
 }
 
 static bool evaluate_sum_over(const struct evaluation *run, const struct expression_node *node, struct value *result) {
-  if (run->piece) return fail(run, node, "a sum_over cannot be within another one");
   if (node->count != 3)
     return fail(run, node, "sum_over takes a schedule, a step and what is to be summed, not %d argument%s", node->count,
                 node->count == 1 ? "" : "s");

@@ -287,8 +287,8 @@ bool curves_thin(struct table *table, const struct law *law, size_t most, struct
   if (kept < rows) {
     copy_left_out(table, law, keep, left_out);
     table_keep_rows(table, keep);
-    table_note(table, "%zu of %zu points are taken, at most %zu of each of the %zu run%s (--points)", kept, rows, most,
-               runs, runs == 1 ? "" : "s");
+    table_note(table, "%zu of %zu points are taken, at most %zu of each of the %zu run%s (--curve-points)", kept, rows,
+               most, runs, runs == 1 ? "" : "s");
   }
   arena_free(&arena);
   return true;

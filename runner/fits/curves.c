@@ -18,7 +18,7 @@ bool curves_prepare(struct fit_input *input, const struct law *laws, size_t law_
     return error_set(error, EXIT_USAGE_ERROR,
                      "--%s is for laws that sum over schedules of the learning rate; %s has none",
                      arguments->schedules ? "schedules"
-                     : arguments->points  ? "points"
+                     : arguments->points  ? "curve-points"
                                           : "curves",
                      laws[0].name);
   if (!law) return true;
@@ -28,7 +28,7 @@ bool curves_prepare(struct fit_input *input, const struct law *laws, size_t law_
                      "--curves train those that training logged",
                      law->name);
   if (arguments->points < 0 || arguments->points == 1)
-    return error_set(error, EXIT_USAGE_ERROR, "--points takes 2 or more of each run");
+    return error_set(error, EXIT_USAGE_ERROR, "--curve-points takes 2 or more of each run");
   struct table schedules = {0};
   bool fine = !arguments->schedules || table_read_csv(&schedules, arguments->schedules, NULL, 0, error);
   fine = fine && curves_complete(&input->table, law, arguments->schedules ? &schedules : NULL, error);

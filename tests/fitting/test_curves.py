@@ -91,7 +91,7 @@ def schedules_of_every_kind():
         said = ' '.join(fit['warnings'])
         check('at most 100 of each of the 5 runs' in said and 'every step by itself' in said and 'left out by' in said,
               'what was made smaller is said: %s' % said)
-    fit = fitted('logged.csv', '--where', 'run != "wsd" and step >= 120', '--points', '50')
+    fit = fitted('logged.csv', '--where', 'run != "wsd" and step >= 120', '--curve-points', '50')
     late = fitted('logged.csv', '--where', 'run != "wsd" and step >= 120', '--map', 'lr=(step < 50 ? 0 / 0 : lr)')
     check('up to step 50' in ' '.join(late['warnings']), 'rates that were not logged: %r' % late['warnings'])
     check(fit['rows'] == 200, 'points: %r' % fit['rows'])
@@ -160,8 +160,8 @@ def mistakes():
             (('fit', path_of('short.csv'), '--law', 'annealing'), 'beyond the schedule, which has 1500 steps'),
             (('fit', path_of('points.csv'), '--law', 'annealing'), '--schedules FILE'),
             (('fit', path_of('points.csv'), '--law', 'annealing', '--schedules', path_of('points.csv')), 'run and schedule'),
-            (('fit', path_of('texts.csv'), '--law', 'annealing', '--points', '1'), '--points takes 2 or more'),
-            (('fit', path_of('texts.csv'), '--law', 'chinchilla', '--points', '5'), 'chinchilla has none'),
+            (('fit', path_of('texts.csv'), '--law', 'annealing', '--curve-points', '1'), '--curve-points takes 2 or more'),
+            (('fit', path_of('texts.csv'), '--law', 'chinchilla', '--curve-points', '5'), 'chinchilla has none'),
             (('fit', path_of('texts.csv'), '--law', 'annealing', '--export', 'c'), 'cannot be exported'),
             (('predict', path_of('texts.csv'), '--law', 'annealing', '--schedule', '0:0,5'), 'STEP:RATE'),
             (('predict', path_of('texts.csv'), '--law', 'annealing', '--best-schedule', '100'), 'STEPS:PEAK'),
@@ -193,6 +193,13 @@ def curves_of_runs():
     fit = json.loads(out)[0]
     check(fit['grouped_by'] in ('run', 'id') and fit['rows'] > 80, '%r rows by %r' % (fit['rows'], fit['grouped_by']))
     check('made of the learning rates in the log of training' in ' '.join(fit['warnings']), repr(fit['warnings']))
+    code, out, err = run('fit', path_of('curves.yaml'), '--curves', 'eval', '--law', 'annealing', '--bootstrap', '0',
+                         '--where', 'train.lr < 5e-3', '--json')
+    check(code == 0 and 20 < json.loads(out)[0]['rows'] < fit['rows'], 'evaluations: %d %s' % (code, err))
+    code, out, err = run('predict', path_of('curves.yaml'), '--curves', 'train', '--law', 'annealing', '--bootstrap', '20',
+                         '--schedule', '0:0,5:3e-3,40:3e-3,60:0', '--csv')
+    rows = list(csv.DictReader(io.StringIO(out)))
+    check(code == 0 and rows and 0 < float(rows[-1]['loss']) < 10, 'predicted: %d %s' % (code, err))
     code, out, err = run('fit', path_of('curves.yaml'), '--law', 'annealing')
     check(code == 2 and '--curves' in err, 'without --curves: %d %s' % (code, err))
 

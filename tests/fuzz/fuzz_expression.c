@@ -8,7 +8,9 @@
 #include "fitting/program_internal.h"
 #include "tests/fuzz/fuzz.h"
 
-static const char rows[] = "N,D,loss,format,x\n1e6,2e7,3.5,none,0\n2e6,1e8,3.1,w4a4,-1\n5e6,4e8,2.9,w2,2\n";
+static const char rows[] =
+    "N,D,loss,format,x,step,schedule\n1e6,2e7,3.5,none,0,30,0:0 10:1e-3 40:0\n"
+    "2e6,1e8,3.1,w4a4,-1,40,0:0 10:1e-3 40:0\n5e6,4e8,2.9,w2,2,9,0:2e-3 9:1e-3:cosine\n";
 
 static void try_formula(const char *formula) {
   struct error error = {0};
