@@ -49,7 +49,7 @@ static bool join(const struct parser *parser, const struct option *option, const
   const char *before = option->type == OPTION_LIST ? NULL : given_before(parser, option);
   if (!before || strcmp(before, *value) == 0) return true;
   if (option->type != OPTION_TEXT || !option->argument || strcmp(option->argument, "LIST") != 0)
-    return error_set(error, EXIT_USAGE_ERROR, "--%s is there twice, with '%s' and '%s': it takes one value",
+    return error_set(error, EXIT_USAGE_ERROR, "--%s is given twice, as '%s' and as '%s': it takes one value",
                      option->name, before, *value);
   *value = arena_format(parser->arena, "%s,%s", *(const char **)option->target, *value);
   return true;

@@ -103,9 +103,9 @@ static void mistakes_are_refused(void) {
   PARSE(given, "--number=much");
   refused(&given, "--number needs a number, not 'much'");
   PARSE(given, "-t", "a", "--text=b");
-  refused(&given, "--text is there twice, with 'a' and 'b': it takes one value");
+  refused(&given, "--text is given twice, as 'a' and as 'b': it takes one value");
   PARSE(given, "--integer=3", "--integer=4");
-  refused(&given, "--integer is there twice, with '3' and '4': it takes one value");
+  refused(&given, "--integer is given twice, as '3' and as '4': it takes one value");
 }
 
 int main(void) {

@@ -1087,7 +1087,7 @@ def laws_of_columns_that_no_run_has():
             "fit: [{law: ./speed.yaml}]\n")
     write("columns.yaml", text)
     code, out, err = run("check", "columns.yaml")
-    check(code == 2 and "columns.yaml:4" in err + out and "column 'glitter', which no run of this spec has" in err + out, out + err)
+    check(code == 2 and "columns.yaml:4" in err + out and "column 'glitter', which no run has" in err + out, out + err)
     write("own.yaml", text + "trainer: {command: [./train, '{config}', '{folder}'], version: '1'}\n")
     code, out, err = run("check", "own.yaml")
     check(code == 0 and "column 'glitter'" in err + out and "warning" in err + out, out + err)
