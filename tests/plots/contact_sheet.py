@@ -4,7 +4,7 @@ Each is drawn at its own size; what is under it is its name. FIGURES.html, which
 colours the figures have on a dark page: the sheet has them where its reader's pages are dark.
 
 The sheets of docs/figures/ are made so, of the presets that take seconds (run and fitted before, `--preset small`):
-    for spec in effective-parameters low-rank elsa gptq-babai: isoloss plot SPEC-small FIGURE... --width column --format svg
+    for spec in effective-parameters low-rank elsa gptq-babai capacity sparse-chinchilla speculative: isoloss plot SPEC-small FIGURE... --width column --format svg
 (text for the other sheet), and of the made-up runs of draw.c what those do not have: draw-figures FOLDER 3.3 8 svg (5.5 8)."""
 import os
 import re

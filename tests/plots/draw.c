@@ -37,9 +37,8 @@ static double all_loss(const void *context, const char *format, double parameter
 
 static bool made_band(const void *context, const char *format, double parameters, double tokens,
                       struct plot_band *band) {
-  (void)context;
   double half = 0.004 * sqrt(1 + pow(log(parameters / 2e5), 2) / 4 + pow(log(tokens / 8e6), 2) / 4);
-  double wider = sqrt(half * half + 1e-4), loss = all_loss(NULL, format, parameters, tokens);
+  double wider = sqrt(half * half + 1e-4), loss = all_loss(context, format, parameters, tokens);
   for (int side = 0; side < 2; side++) {
     band->law[side] = loss * exp(side ? half : -half);
     band->run[side] = loss * exp(side ? wider : -wider);

@@ -23,7 +23,7 @@ stages: {compress: {method: rtn, bits: 8}}
 run: {halving: {over: train.lr, keep: 1/2, at: [0.25, 0.5]}}
 """
 spec = write("tiny.yaml", SPEC)
-long = write("long.yaml", SPEC.replace("steps: 40", "steps: 4000").replace("checkpoint_steps: 15", "checkpoint_steps: 200"))
+long = write("long.yaml", SPEC.replace("steps: 40", "steps: 12000").replace("checkpoint_steps: 15", "checkpoint_steps: 600"))
 unhalved = write("unhalved.yaml", "\n".join(SPEC.splitlines()[:-1]).replace("steps: 40", "steps: 1500").replace(
     "[1e-4, 1e-3, 1e-2, 3e-2]", "[1e-3, 1e-2]"))
 planned = document("plan", spec)
