@@ -34,9 +34,10 @@ const char *dtype_name(enum dtype dtype);              // "float32", "bfloat16"
 bool dtype_find(const char *name, enum dtype *dtype);  // false when there is none of that name
 #define DEVICE_ALIGNMENT 64                            // bytes; what arenas round offsets up to
 
-struct device;  // an opened device: threads, workspace, caches, first error
-struct weight;  // a weight matrix prepared for its products
-struct format;  // a representation of weights, activations and gradients; NULL means `none`
+struct device;        // an opened device: threads, workspace, caches, first error
+struct device_group;  // several that hold the same model
+struct weight;        // a weight matrix prepared for its products
+struct format;        // a representation of weights, activations and gradients; NULL means `none`
 
 struct device_options {
   int threads;       // at least 1; 0 means 1
@@ -72,16 +73,18 @@ enum op_kind {
   OP_LINEAR,
   OP_HEAD,
   OP_OPTIMIZER,
-  OP_ORTHOGONALIZE
+  OP_ORTHOGONALIZE,
+  OP_GROUP
 };
 struct op_shape {
   int64_t rows;                       // tokens of a call; OP_OPTIMIZER: elements of the largest tensor;
-                                      // OP_ORTHOGONALIZE: rows of the matrix
+                                      // OP_ORTHOGONALIZE: rows of the matrix; OP_GROUP: numbers of the largest sum
   int64_t width;                      // EMBEDDING, RMSNORM, HEAD: residual width; SWIGLU: hidden width;
                                       // ORTHOGONALIZE: columns
   int64_t context;                    // QKV, ATTENTION; LINEAR: struct linear's window
   int64_t heads, kv_heads, head_dim;  // QKV, ATTENTION
   int64_t vocabulary;                 // EMBEDDING, HEAD
+  int64_t ranks;                      // GROUP: devices
   enum dtype dtype;
   const struct weight_description *weight;  // LINEAR, HEAD
   bool training;                            // false: forward only
@@ -285,6 +288,28 @@ struct ops {
   void (*repeat_begin)(struct device *device, int sequence);
   void (*repeat_end)(struct device *device);
   void (*repeat_forget)(struct device *device);
+
+  // ---- groups of devices ----
+  // Devices of one process that work on the same thing, each driven by a thread of its own. All but add_losses are NULL
+  // on a backend without.
+  // Makes devices 0 to ranks - 1 a group (2 at least), each with the rank of its place; all must be alike. NULL and an
+  // error when they cannot be connected. Closed before its devices are, while nobody uses them.
+  struct device_group *(*group_open)(struct device *const *devices, int ranks, struct error *error);
+  void (*group_close)(struct device_group *group);
+  // The device can take no further part, for this reason: all of the group fail with it, and nobody waits for this one.
+  // NULL: where the device has failed, its failure. To be called when a rank's work ends, by its thread.
+  void (*group_leave)(struct device *device, const char *why);
+  // Entries that every rank calls, in the same order with the same sizes. Where ranks disagree, one fails or never
+  // comes (for ISOLOSS_GROUP_TIMEOUT seconds), all devices of the group fail, with an error that says which and why.
+  // They may be repeated work. sum [count] = before + the parts of rank 0, 1, ..., added up in this order, so that the
+  // bits are the same however devices are connected, and those of as many parts that one device adds. before NULL: the
+  // sum begins with rank 0's part. sum may be part or before. Scratch: the workspace (OP_GROUP; with less it adds up
+  // smaller pieces).
+  void (*group_sum)(struct device *device, int64_t count, const float *before, const float *part, float *sum);
+  // all [ranks, bytes] = every rank's part. No overlap.
+  void (*group_gather)(struct device *device, size_t bytes, const void *part, void *all);
+  // *sum = the sum of `count` parts (1 at least), added up in order.
+  void (*add_losses)(struct device *device, int count, const struct loss_sum *parts, struct loss_sum *sum);
 
   // ---- weights ----
   // Device bytes that a prepared weight keeps in addition to its master (packed, quantized, laid out; may be 0).

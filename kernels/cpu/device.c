@@ -193,6 +193,7 @@ const struct ops cpu_ops = {
     .normalize_rows = cpu_normalize_rows,
     .product = cpu_product,
     .mix = cpu_mix,
+    .add_losses = cpu_add_losses,
     .gather = cpu_gather,
     .dct_basis = cpu_dct_basis,
     .rotate_moments = cpu_rotate_moments,

@@ -149,6 +149,7 @@ void cpu_dct_basis(struct device *device, int64_t rows, int64_t columns, int64_t
 // matrices.c
 void cpu_product(struct device *device, enum gemm_form form, int64_t m, int64_t n, int64_t k, const float *a,
                  const float *b, float *c, bool accumulate);
+void cpu_add_losses(struct device *device, int count, const struct loss_sum *parts, struct loss_sum *sum);
 void cpu_mix(struct device *device, int64_t count, float *to, float keep, const float *from, float share);
 void cpu_gather(struct device *device, int64_t rows, int64_t columns, bool by_column, const int32_t *order,
                 const float *from, float *to);

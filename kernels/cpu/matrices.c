@@ -31,6 +31,15 @@ void cpu_mix(struct device *device, int64_t count, float *to, float keep, const 
   device_run(device, keep == 0 ? scale_pass : mix_pass, &call, count, 16384);
 }
 
+void cpu_add_losses(struct device *device, int count, const struct loss_sum *parts, struct loss_sum *sum) {
+  struct loss_sum total = parts[0];
+  for (int i = 1; i < count; i++) {
+    total.nats += parts[i].nats;
+    total.targets += parts[i].targets;
+  }
+  *sum = total;
+}
+
 struct gather_call {  // items: rows
   int64_t columns;
   bool by_column;

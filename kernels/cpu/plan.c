@@ -83,6 +83,7 @@ size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const
       return optimizer_scratch_bytes(shape->rows);
     case OP_ORTHOGONALIZE:
       return larger(orthogonal_scratch_bytes(shape->rows, shape->width), dct_scratch_bytes(shape->rows, shape->width));
+    case OP_GROUP:
     case OP_EMBEDDING:
     case OP_QKV:
     case OP_SWIGLU:

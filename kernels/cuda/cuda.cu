@@ -3,6 +3,7 @@
 #include "kernels/cuda/attention_launch.cuh"
 #include "kernels/cuda/blocks.cuh"
 #include "kernels/cuda/dct.cuh"
+#include "kernels/cuda/group_sum.cuh"
 #include "kernels/cuda/head.cuh"
 #include "kernels/cuda/matrices.cuh"
 #include "kernels/cuda/memory.cuh"
@@ -50,6 +51,12 @@ constexpr struct ops make_ops(const char *name) {
   ops.repeat_begin = on_device<repeat_begin>::call;
   ops.repeat_end = on_device<repeat_end>::call;
   ops.repeat_forget = on_device<repeat_forget>::call;
+  ops.group_open = group_open;
+  ops.group_close = group_close;
+  ops.group_leave = on_device<group_leave>::call;
+  ops.group_sum = on_device<group_sum>::call;
+  ops.group_gather = on_device<group_gather>::call;
+  ops.add_losses = on_device<add_losses>::call;
   ops.weight_bytes = cuda_weight_bytes;
   ops.weight_create = on_device<weight_create>::call;
   ops.weight_free = on_device<weight_free>::call;

@@ -2,9 +2,11 @@
 #pragma once
 #include "kernels/cuda/c_headers.h"
 #include "kernels/cuda/embedding.cuh"
+#include "kernels/cuda/group_library.cuh"
 #include "kernels/cuda/library.cuh"
 
 struct gemm_plan;
+struct device_group;
 
 // A repeated sequence of calls (ops->repeat_begin); see repeat.cuh.
 enum repeat_mode { REPEAT_NONE, REPEAT_COUNTING, REPEAT_RECORDING, REPEAT_REPLAYING };
@@ -86,6 +88,9 @@ struct device {
   cudaEvent_t marks[DEVICE_MARKS];
   void *workspace;  // the caller's
   size_t workspace_bytes;
+  struct device_group *group;  // null: it works alone
+  int rank;
+  bool gathers;        // something was asked of the others that may not be here yet
   struct error error;  // the first failure; later entries do nothing
 };
 
@@ -116,6 +121,8 @@ inline void use_device(struct device *device) {
   if (!device || (cudaGetDevice(&current) == cudaSuccess && current == device->number)) return;
   check(device, cudaSetDevice(device->number), "choosing it");
 }
+
+bool group_settle(struct device *device);  // group.cuh
 
 // ---- calls of a repeated sequence ----
 inline void repeat_note(struct repeat *r, uint64_t value) { r->calls = (r->calls ^ value) * 0x9E3779B97F4A7C15u + 1; }
@@ -161,6 +168,8 @@ inline void stage(struct device *device, void *to, const void *from_host, size_t
     from_host = staged;
   }
   r->staged_end += cuda_aligned_bytes(bytes);
+  // Pageable memory may be read as late as the copy is made, with the host blocked until then.
+  if (made && r->mode != REPEAT_RECORDING && !group_settle(device)) return;
   // From pageable memory this returns when the host's bytes have been taken.
   if (made) check(device, cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, device->stream), "upload");
 }

@@ -1,6 +1,7 @@
 // Opening a GPU, its memory, and conversion.
 #pragma once
 #include "kernels/cuda/elementwise.cuh"
+#include "kernels/cuda/group.cuh"
 #include "kernels/cuda/linear.cuh"
 #include "kernels/cuda/repeat.cuh"
 
@@ -167,7 +168,7 @@ void clear(struct device *device, void *memory, size_t bytes) {
 }
 
 bool synchronize(struct device *device, struct error *error) {
-  if (going(device)) {
+  if (wait_for(device)) {
     bad_id bad = {};
     check(device, cudaMemcpyAsync(&bad, device->bad, sizeof bad, cudaMemcpyDeviceToHost, device->stream), "download");
     check(device, cudaStreamSynchronize(device->stream), "the work asked of it");
@@ -180,7 +181,7 @@ bool synchronize(struct device *device, struct error *error) {
 }
 
 bool download(struct device *device, void *to_host, const void *from, size_t bytes, struct error *error) {
-  if (going(device) && bytes)
+  if (going(device) && bytes && group_settle(device))
     check(device, cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, device->stream), "download");
   return synchronize(device, error);
 }

@@ -4,7 +4,7 @@
 // turns, so that the host fills one while the other runs. A kind of step that comes once or twice (a schedule's event)
 // is never replayed and costs what it costs without graphs.
 #pragma once
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/group.cuh"
 
 namespace {
 
@@ -29,7 +29,7 @@ void repeat_begin(struct device *device, int sequence) {
     r->mode = REPEAT_COUNTING;
   } else if (instance->graph) {
     r->mode = REPEAT_REPLAYING;
-    check(device, cudaEventSynchronize(instance->done), "the work asked of it");
+    wait_for(device, instance->done);
   } else {
     void *staged = nullptr;
     // Whoever waits for it sleeps: a run's host thread would keep a core busy otherwise.

@@ -17,6 +17,10 @@ size_t cuda_norm_scratch_bytes(int64_t rows, int64_t width) {
 }
 
 size_t cuda_square_scratch_bytes(int64_t count) { return (size_t)parts_of(count, CUDA_SQUARE_BLOCK) * sizeof(double); }
+size_t cuda_group_scratch_bytes(int64_t count, int64_t ranks) {
+  int64_t piece = count < CUDA_GROUP_PIECE ? parts_of(count, 64) * 64 : CUDA_GROUP_PIECE;
+  return (size_t)(piece * ranks) * sizeof(float);
+}
 size_t cuda_attention_scratch_bytes(int64_t rows, int64_t heads) { return (size_t)(rows * heads) * sizeof(float); }
 
 int64_t cuda_head_lead(int64_t vocabulary) { return parts_of(vocabulary, 64) * 64; }
@@ -85,6 +89,8 @@ size_t cuda_workspace_bytes(const struct device *device, enum op_kind kind, cons
     }
     case OP_EMBEDDING:
       return shape->training ? cuda_sort_scratch(shape->rows, shape->width).end : 0;
+    case OP_GROUP:
+      return shape->ranks > 1 ? cuda_group_scratch_bytes(shape->rows, shape->ranks) : 0;
     case OP_QKV:
     case OP_SWIGLU:
       return 0;

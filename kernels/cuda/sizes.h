@@ -11,6 +11,7 @@ enum {
   CUDA_SORT_DIGITS = 256,
   CUDA_EMBEDDING_SEGMENT = 64,         // sorted rows that a block adds up by token
   CUDA_PRODUCTS_WORKSPACE = 32 << 20,  // bytes that cuBLASLt may use
+  CUDA_GROUP_PIECE = 4 << 20,          // numbers that devices add up at a time
 };
 // Device memory of a process in addition to what it allocates: the context, the kernels and cuBLASLt's. Between GPUs
 // and drivers it is a third to two thirds of this.
@@ -22,6 +23,7 @@ size_t cuda_aligned_bytes(size_t bytes);  // up to DEVICE_ALIGNMENT
 int64_t cuda_norm_part_rows(int64_t rows);
 size_t cuda_norm_scratch_bytes(int64_t rows, int64_t width);
 size_t cuda_square_scratch_bytes(int64_t count);
+size_t cuda_group_scratch_bytes(int64_t count, int64_t ranks);  // of a sum: a piece of every rank
 size_t cuda_attention_scratch_bytes(int64_t rows, int64_t heads);
 
 // Elements from one row of logits to the next: whole lines of 128 bytes in bfloat16, so that products and passes over

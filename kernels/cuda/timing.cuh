@@ -18,7 +18,7 @@ void mark(struct device *device, int slot) {
 double between(struct device *device, int from, int to) {
   float milliseconds = 0;
   if (!going(device) || !device->marks[from] || !device->marks[to]) return NAN;
-  if (!check(device, cudaEventSynchronize(device->marks[to]), "the work asked of it")) return NAN;
+  if (!wait_for(device, device->marks[to])) return NAN;
   if (!check(device, cudaEventElapsedTime(&milliseconds, device->marks[from], device->marks[to]), "reading a time"))
     return NAN;
   return milliseconds * 1e-3;

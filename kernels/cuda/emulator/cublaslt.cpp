@@ -397,6 +397,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                               cublasLtMatrixLayout_t c_layout, void *d, cublasLtMatrixLayout_t d_layout,
                               const cublasLtMatmulAlgo_t *algorithm, void *workspace, size_t workspace_bytes,
                               cudaStream_t stream) {
+  turn turn(machine());
   if (sticky_error() != cudaSuccess) return CUBLAS_STATUS_SUCCESS;
   if (!fits(description, a_layout, b_layout, d_layout) || c != d) return CUBLAS_STATUS_INVALID_VALUE;
   if (algorithm->data[0] < 1 || algorithm->data[0] > SLOW) return CUBLAS_STATUS_INVALID_VALUE;
@@ -405,7 +406,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   if ((uintptr_t)a % algorithm->data[1] || (uintptr_t)b % algorithm->data[2] || (uintptr_t)d % algorithm->data[3])
     return CUBLAS_STATUS_INVALID_VALUE;
   the_library().used = (int)algorithm->data[0];
-  if (!capturing(stream)) the_library().slow += algorithm->data[0] == SLOW;
+  if (!put_off(stream)) the_library().slow += algorithm->data[0] == SLOW;
   bool split = algorithm->data[0] == SPLIT_IN_OUTPUT;
   pretend_time(split ? 0.5 : (int)algorithm->data[0] == the_library().fastest ? 1 : 2);
   bool on_device = description->pointers == CUBLASLT_POINTER_MODE_DEVICE;
@@ -414,7 +415,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     memcpy(&scale, alpha, sizeof scale);
     memcpy(&keep, beta, sizeof keep);
   }
-  if (capturing(stream)) {
+  if (put_off(stream)) {
     cublasLtMatmulAlgo_t chosen = *algorithm;
     lt_description then = *description;  // what it says now; numbers on the device are read when the product is made
     capture(stream, [=]() mutable {

@@ -20,9 +20,9 @@ struct memory {
   std::map<const char *, allocation> allocations;  // by device address
   size_t in_use = 0;
   uint64_t time = 1;
-  std::string fault;
+  std::map<int, std::string> faults;  // by device
 };
-// One emulated device a process, as there is one runtime a process.
+// One runtime a process; an access is known by its time, whichever device it is on.
 memory &the_memory() {
   static memory memory;
   return memory;
@@ -32,6 +32,16 @@ constexpr size_t PAGE = 4096;
 size_t limit_bytes() { return (size_t)4 << 30; }
 }  // namespace
 
+std::recursive_mutex &machine() {
+  static std::recursive_mutex mutex;
+  return mutex;
+}
+
+int &current_device() {
+  static thread_local int current = 0;
+  return current;
+}
+
 void time_passes() {
   memory &m = the_memory();
   if (++m.time >> 48) abort();
@@ -40,11 +50,12 @@ void time_passes() {
 
 // ---- faults ----
 static void note(const char *format, va_list arguments) {
-  memory &m = the_memory();
-  if (!m.fault.empty()) return;
+  turn turn(machine());
+  std::string &fault = the_memory().faults[current_device()];
+  if (!fault.empty()) return;
   char text[600];
   vsnprintf(text, sizeof text, format, arguments);
-  m.fault = (running.inside ? execution_place() : std::string()) + text;
+  fault = (running.inside ? execution_place() : std::string()) + text;
 }
 
 void fail(const char *format, ...) {
@@ -62,8 +73,16 @@ void fault_note(const char *format, ...) {
   va_end(arguments);
 }
 
-const char *fault_text() { return the_memory().fault.empty() ? nullptr : the_memory().fault.c_str(); }
-void fault_clear() { the_memory().fault.clear(); }
+const char *fault_text() {
+  turn turn(machine());
+  const std::string &fault = the_memory().faults[current_device()];
+  return fault.empty() ? nullptr : fault.c_str();
+}
+
+void fault_clear() {
+  turn turn(machine());
+  the_memory().faults.clear();
+}
 
 static const char *kind_name(access_kind kind) {
   return kind == access_kind::read ? "read" : kind == access_kind::write ? "write" : "atomic";
@@ -106,6 +125,7 @@ size_t memory_in_use() { return the_memory().in_use; }
 size_t memory_limit() { return limit_bytes(); }
 
 void *memory_allocate(size_t bytes) {
+  turn turn(machine());
   memory &m = the_memory();
   if (bytes > limit_bytes() - m.in_use) return nullptr;
   allocation a = {};
@@ -124,12 +144,14 @@ void *memory_allocate(size_t bytes) {
   a.device = (char *)reserved;
   a.cells = (cell *)cells;
   a.storage = (char *)storage;
+  a.number = current_device();
   m.allocations[a.device] = a;
   m.in_use += bytes;
   return a.device;
 }
 
 bool memory_free(void *device) {
+  turn turn(machine());
   memory &m = the_memory();
   auto found = m.allocations.find((const char *)device);
   if (found == m.allocations.end()) return false;
@@ -143,6 +165,7 @@ bool memory_free(void *device) {
 }
 
 bool memory_region(const void *device, size_t bytes, region *region) {
+  turn turn(machine());
   memory &m = the_memory();
   auto after = m.allocations.upper_bound((const char *)device);
   const allocation *a = after == m.allocations.begin() ? nullptr : &std::prev(after)->second;
@@ -151,18 +174,32 @@ bool memory_region(const void *device, size_t bytes, region *region) {
     fault_note("%zu bytes at %p are not within an allocation of the device", bytes, device);
     return false;
   }
+  if (a->number != current_device()) {
+    fault_note("%zu bytes at %p are device %d's, and device %d is the current one", bytes, device, a->number,
+               current_device());
+    return false;
+  }
   *region = {a->storage + offset, a->storage + offset + bytes, a->cells + offset, false};
   return true;
 }
 
 bool memory_mark_written(const void *device, size_t bytes, region *region) {
+  turn turn(machine());
   if (!memory_region(device, bytes, region)) return false;
   stamp now = running.now ? running.now : (time_passes(), running.now);
   for (size_t i = 0; i < bytes; i++) region->cells[i].write = now;
   return true;
 }
 
+bool memory_forget_written(const void *device, size_t bytes, region *region) {
+  turn turn(machine());
+  if (!memory_region(device, bytes, region)) return false;
+  for (size_t i = 0; i < bytes; i++) region->cells[i].write = 0;
+  return true;
+}
+
 bool memory_need_written(const void *device, size_t bytes, region *region) {
+  turn turn(machine());
   if (!memory_region(device, bytes, region)) return false;
   for (size_t i = 0; i < bytes; i++)
     if (!region->cells[i].write) {
@@ -173,6 +210,7 @@ bool memory_need_written(const void *device, size_t bytes, region *region) {
 }
 
 bool memory_copy(void *to, const void *from, size_t bytes) {
+  turn turn(machine());
   region source, target;
   if (!memory_region(from, bytes, &source) || !memory_region(to, bytes, &target)) return false;
   memmove(target.begin, source.begin, bytes);

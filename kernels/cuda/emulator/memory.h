@@ -7,8 +7,15 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 
 namespace emulator {
+
+// The emulated devices are one program's: threads that work on several of them take turns.
+std::recursive_mutex &machine();
+using turn = std::lock_guard<std::recursive_mutex>;
+// The current device of the calling thread: allocations and faults are a device's own.
+int &current_device();
 
 // A moment and a thread: time << 16 | atomic << 15 | thread. 0: never.
 using stamp = uint64_t;
@@ -87,21 +94,24 @@ struct allocation {
   size_t bytes, reserved;
   char *storage;
   cell *cells;
+  int number;  // of the device that it is on
 };
 void *memory_allocate(size_t bytes);  // NULL: no room
 bool memory_free(void *device);       // false: not an allocation
 size_t memory_in_use();
 size_t memory_limit();
-// The region of `bytes` at a device address. Fails (a fault in a kernel, else false) when it is not all inside one
-// allocation.
+// The region of `bytes` at a device address. False, and a fault, when it is not all inside one allocation of the
+// current device.
 bool memory_region(const void *device, size_t bytes, region *region);
 // Host-side work on device memory. False: out of bounds, or (need) never written.
 bool memory_mark_written(const void *device, size_t bytes, region *region);
 bool memory_need_written(const void *device, size_t bytes, region *region);
+// As if nobody had ever written it: what somebody is about to bring is not there yet.
+bool memory_forget_written(const void *device, size_t bytes, region *region);
 // As it is, written or not.
 bool memory_copy(void *to, const void *from, size_t bytes);
 
-// The first fault since the device was opened, or NULL; and forgetting it, for tests that plant some.
+// The current device's first fault, or NULL; and forgetting those of all, for tests that plant some.
 const char *fault_text();
 void fault_note(const char *format, ...) __attribute__((format(printf, 1, 2)));  // from outside kernels
 void fault_clear();

@@ -1,5 +1,7 @@
 // The part of CUDA's runtime API that kernels/cuda uses, on the emulated device. Work of a stream is done when it is
-// asked for; the first failure sticks, as it does on a GPU, and every later call returns it.
+// asked for, or, behind a gather among devices (nccl.h) that some device has not come to, when the stream is asked for
+// after all have: what would block the host for others is an error. The first failure of a device sticks, as it does on
+// a GPU, and every later call returns it.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +20,7 @@ enum runtime_error {
   cudaErrorMemoryAllocation = 2,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
+  cudaErrorNotReady = 600,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
 };
@@ -59,12 +62,14 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
 cudaError_t cudaStreamCreate(cudaStream_t *stream);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamQuery(cudaStream_t stream);  // cudaErrorNotReady: not all that was asked of it is done
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 cudaError_t cudaEventCreate(cudaEvent_t *event);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEvent_t to);
 cudaError_t cudaMallocHost(void **memory, size_t bytes);
 cudaError_t cudaFreeHost(void *memory);
@@ -83,9 +88,14 @@ const char *cudaGetErrorString(cudaError_t error);
 // Launching: what language.h's `launch` comes to.
 struct launch_call;
 void submit(cudaStream_t stream, const launch_call &call, const std::function<void()> &body);
-// For libraries: whether work for this stream is being captured; then it is handed over instead of done.
+// For libraries: whether work for this stream is being captured, or waits behind other work; then it is handed over
+// instead of done.
 bool capturing(cudaStream_t stream);
+bool put_off(cudaStream_t stream);
 void capture(cudaStream_t stream, const std::function<void()> &work);
+// What was asked of the stream, and what will be, waits until `ready`; then `work` comes first.
+void wait_until(cudaStream_t stream, const std::function<bool()> &ready, const std::function<void()> &work);
+bool of_current_device(cudaStream_t stream);
 // A clock that only the reference libraries move, so that trials of their algorithms end as a test wants.
 void pretend_time(double milliseconds);
 uint64_t graph_launches();  // since the program began
