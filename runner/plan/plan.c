@@ -147,7 +147,8 @@ void plan_check(const struct spec *spec, struct diagnostics *diagnostics) {
   plan_free(&plan);
 }
 
-// Memory of a training, of which many runs of a grid have the same: everything but the shapes is left out of the key.
+// Memory of a training, of which many runs of a grid have the same: the key has the shapes, and of all else what
+// changes the speed (config_speed_settings), as whatever takes memory does too.
 static double memory_of(const struct plan *plan, const struct run_config *config) {
   const int64_t numbers[] = {config->model.layers,
                              config->model.width,
@@ -164,10 +165,12 @@ static double memory_of(const struct plan *plan, const struct run_config *config
                              config->train.average_checkpoints,
                              optimizer_state_bytes(config)};
   uint64_t key = hash64(numbers, sizeof numbers, 0);
-  const char *const texts[] = {
-      config->model.dtype,     config->model.device,         config->train.recompute,           config->format,
-      config->train.optimizer, config->train.master_weights, config->train.gradient_compression};
+  const char *const texts[] = {config->model.dtype, config->model.device, config->format};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) key = hash64(texts[i], strlen(texts[i]), key);
+  struct text settings = {0};
+  config_speed_settings(config, &settings);
+  key = hash64(text_string(&settings), settings.length, key);
+  text_free(&settings);
   double memory;
   if (memo_find(plan->memories, key, &memory)) return memory;
   memory = (double)trainer_memory(plan->ops, plan->device, config).total;

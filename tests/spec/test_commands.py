@@ -166,19 +166,24 @@ code, out, err = run("plan", "good.yaml", "--device", "cuda")
 check("products in bfloat16: model.dtype is auto, and bfloat16 is faster than float32 on this device\n" in out,
       "plan: a GPU's type", out, err)
 
-# What takes memory beside the shapes makes runs of one shape differ: three arrays of exchanged gradients, one of a mean.
+# What takes memory beside the shapes makes runs of one shape differ: three arrays of exchanged gradients, one of a mean,
+# the largest matrix twice where moments are represented.
 write("memory.yaml", """experiment: memory
 corpus: {source: markov2}
 base: {model: {layers: 1, width: 32, context: 16}, train: {batch_tokens: 64, accumulation: 2, steps: 8, evals: 0}}
 sweep:
   - grid: {train.gradient_compression: [none, uniform]}
   - grid: {train.average_checkpoints: [2], train.average_every: [2]}
+  - grid: {train.first_moment: [int8-g16]}
 """)
 code, out, err = run("plan", "memory.yaml", "--json")
-plain, exchanged, averaged = json.loads(out)
+plain, exchanged, averaged, represented = json.loads(out)
 array = 4 * plain["parameters_total"]
 check(exchanged["memory_bytes"] - plain["memory_bytes"] == 3 * array and averaged["memory_bytes"] - plain["memory_bytes"] == array,
       "plan: memory of runs of one shape", plain["memory_bytes"], exchanged["memory_bytes"], averaged["memory_bytes"], array)
+largest = 4 * 2 * 96 * 32  # gate and up are one matrix, each of 96 outputs
+check(represented["memory_bytes"] - plain["memory_bytes"] == 2 * largest, "plan: memory of represented moments",
+      represented["memory_bytes"] - plain["memory_bytes"], largest)
 
 # What stages hold besides the model is not planned, and said to be missing.
 STAGES = SMALL + "stages: {compress: [none, {method: rtn, bits: 4}], evaluate: {}}\n"
