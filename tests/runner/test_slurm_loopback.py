@@ -23,7 +23,9 @@ from harness import case, check, document, environment, finish, path_of, run, se
 LOOPBACK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "slurm_loopback.sh")
 WHAT = sys.argv[2] if len(sys.argv) > 2 else "everyday"
 KILLS = int(sys.argv[3]) if len(sys.argv) > 3 else 30
-STEPS = 60000 if WHAT == "everyday" else 30000  # a quarter of a minute or more
+# Half a minute or so of a fast machine: a task that is started twice looks for some nine seconds whether the first is
+# alive, on any machine, and the runs have to be at work then.
+STEPS = 180000 if WHAT == "everyday" else 30000
 SPEC = f"""experiment: real
 corpus: {{source: markov2}}
 base:
