@@ -186,11 +186,11 @@ void config_speed_settings(const struct run_config *resolved, struct text *out) 
   char number[32];
   for (size_t i = 0; i < run_field_count; i++) {
     const struct run_field *field = &run_fields[i];
-    struct value value = field_get(resolved, field);
     if (!(field->groups & GROUP_SPEED) || config_is_default(resolved, field) || !optimizer_reads(resolved, field) ||
         (field->counts_when && !field->counts_when(resolved)))
       continue;
-    text_format(out, "%s%s=%s", out->length ? " " : "", field->path, field_text(field, value, number));
+    text_format(out, "%s%s=%s", out->length ? " " : "", field->path,
+                field_text(field, field_get(resolved, field), number));
   }
 }
 

@@ -226,10 +226,8 @@ static bool see_matrices(struct training *t, const struct metrics *m, const floa
 
 static bool report(struct training *t, const struct metrics *m, const struct matrix_means *w,
                    const struct activation_means *a, struct error *error) {
-  struct json_writer *json = event_begin(&t->log, "metrics");
+  struct json_writer *json = report_metrics_begin(t);
   double stall = m->noise > 0 ? m->gradient_norm / (sqrt(3) * m->noise) : NAN;
-  json_key_integer(json, "step", t->done.step);
-  json_key_integer(json, "tokens", t->done.tokens);
   json_key_number(json, "weight_stable_rank", w->stable_rank / w->matrices);
   json_key_number(json, "weight_effective_rank", w->effective_rank / w->matrices);
   json_key_number(json, "update_ratio", w->update / w->matrices);

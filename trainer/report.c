@@ -126,14 +126,19 @@ bool report_step(struct training *t, struct error *error) {
   return event_end(&t->log, error);
 }
 
+struct json_writer *report_metrics_begin(struct training *t) {
+  struct json_writer *json = event_begin(&t->log, "metrics");
+  json_key_integer(json, "step", t->done.step);
+  json_key_integer(json, "tokens", t->done.tokens);
+  return json;
+}
+
 bool report_exchange(struct training *t, struct error *error) {
   struct gradient_exchange_told told;
   if (!t->model->exchange) return true;
   if (!gradient_exchange_tell(t->model->exchange, &told, error)) return false;
   if (!isfinite(told.error)) return true;  // before this worker's first step, and of gradients that are all 0
-  struct json_writer *json = event_begin(&t->log, "metrics");
-  json_key_integer(json, "step", t->done.step);
-  json_key_integer(json, "tokens", t->done.tokens);
+  struct json_writer *json = report_metrics_begin(t);
   json_key_number(json, "gradient_compression_error", told.error);
   json_key_number(json, "gradient_bytes", told.bytes);
   return event_end(&t->log, error);
@@ -144,9 +149,7 @@ bool report_moments(struct training *t, struct error *error) {
   if (!t->model->moment_formats) return true;
   if (!moment_formats_result(t->model->moment_formats, &result, error)) return false;
   if (!isfinite(result.first_error) && !isfinite(result.second_error)) return true;  // before this worker's first step
-  struct json_writer *json = event_begin(&t->log, "metrics");
-  json_key_integer(json, "step", t->done.step);
-  json_key_integer(json, "tokens", t->done.tokens);
+  struct json_writer *json = report_metrics_begin(t);
   const struct {
     const char *key;
     double value;

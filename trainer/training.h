@@ -114,6 +114,8 @@ double training_train_seconds(const struct training *training);  // of these, in
 void report_parts(struct json_writer *json, const struct evaluation *evaluation);
 bool report_start(struct training *training, struct error *error);
 bool report_step(struct training *training, struct error *error);
+// Begins an event of metrics at the training's last step: step and tokens are in it.
+struct json_writer *report_metrics_begin(struct training *training);
 // Of a training with exchanged gradients, at its last step; else nothing.
 bool report_exchange(struct training *training, struct error *error);
 // The same of one with moments in formats.

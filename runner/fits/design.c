@@ -48,21 +48,6 @@ static void choose_noise(const struct design_request *a, struct design_made *mad
                                                : "assumed: nothing gives it (--noise)";
 }
 
-// What of the entry bears on its coefficients. Priors and partial pooling are told of: the linearised intervals know
-// the rows alone.
-static struct fit_options options_of(const struct spec_fit *entry) {
-  const struct fit_options all = fit_entry_options(entry, NULL);
-  return (struct fit_options){.objective = all.objective,
-                              .residual = all.residual,
-                              .holdout = all.holdout,
-                              .ties = all.ties,
-                              .tie_count = all.tie_count,
-                              .lows = all.lows,
-                              .low_count = all.low_count,
-                              .highs = all.highs,
-                              .high_count = all.high_count};
-}
-
 // part: of an entry that is fitted by the values of a column, the value; else NULL.
 static bool design_part(struct designs *designs, size_t number, const struct spec_fit *entry, const char *part,
                         struct error *error) {
@@ -76,7 +61,7 @@ static bool design_part(struct designs *designs, size_t number, const struct spe
   struct design_made *made = &designs->made[designs->made_count];
   const char *name = part ? arena_format(&designs->arena, "%s[%s]", entry->name, part) : entry->name;
   struct follower follower = {a, name};
-  struct fit_options fit = options_of(entry);
+  struct fit_options fit = design_fit_options(entry);
   struct design_options options = {.repeats = a->quick || a->next.asked ? 0 : (int)a->repeats,
                                    .starts = (int)a->starts,
                                    .bootstrap = (int)a->bootstrap,

@@ -52,6 +52,19 @@ bool design_spec_open(struct design_spec *spec, const char *path, const char *la
   return true;
 }
 
+struct fit_options design_fit_options(const struct spec_fit *entry) {
+  const struct fit_options all = fit_entry_options(entry, NULL);
+  return (struct fit_options){.objective = all.objective,
+                              .residual = all.residual,
+                              .holdout = all.holdout,
+                              .ties = all.ties,
+                              .tie_count = all.tie_count,
+                              .lows = all.lows,
+                              .low_count = all.low_count,
+                              .highs = all.highs,
+                              .high_count = all.high_count};
+}
+
 void design_spec_close(struct design_spec *spec) {
   if (spec->shared)
     store_close(spec->selection.store);

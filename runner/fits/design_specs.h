@@ -24,6 +24,10 @@ bool design_spec_open(struct design_spec *spec, const char *path, const char *la
 bool design_spec_of_plan(struct design_spec *spec, const struct spec *of, const struct plan *plan, struct error *error);
 void design_spec_close(struct design_spec *spec);
 
+// What of the entry bears on its coefficients. Priors and partial pooling are left out: the linearised intervals know
+// the rows alone.
+struct fit_options design_fit_options(const struct spec_fit *entry);
+
 // What is assumed: coefficients and, where a fit says it, the noise.
 struct design_truth {
   struct design_assumption *assumptions;

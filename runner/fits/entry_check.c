@@ -48,8 +48,7 @@ static void check_entry(const struct spec *spec, const struct spec_fit *entry, c
 // Whether runs of the spec can have the column: what a run says, a result of a task, a field of its configuration.
 static bool has_column(const struct spec *spec, const char *name) {
   struct run_name known;
-  return run_name_find(spec, name, &known) || run_result_known(spec, name) || run_column_find(name) ||
-         run_column_is_result(name);
+  return run_name_find(spec, name, &known) || run_column_find(name) || run_column_is_result(name);
 }
 
 // Columns that the law needs and no run of the spec has: the fit would end there after the last training. The runs of a

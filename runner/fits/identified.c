@@ -50,16 +50,7 @@ static void add_pairs(struct text *text, const struct design_result *result) {
 
 static bool run_design(const struct law *law, const struct table *table, const struct spec_fit *entry,
                        const struct design_truth *truth, struct design_result *result, struct error *error) {
-  const struct fit_options all = fit_entry_options(entry, NULL);
-  const struct fit_options fit = {.objective = all.objective,
-                                  .residual = all.residual,
-                                  .holdout = all.holdout,
-                                  .ties = all.ties,
-                                  .tie_count = all.tie_count,
-                                  .lows = all.lows,
-                                  .low_count = all.low_count,
-                                  .highs = all.highs,
-                                  .high_count = all.high_count};
+  const struct fit_options fit = design_fit_options(entry);
   const struct design_options options = {.assumptions = truth->assumptions,
                                          .assumption_count = truth->count,
                                          .extra_assumptions = true,
